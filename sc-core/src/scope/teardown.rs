@@ -1,0 +1,148 @@
+//! The one order in which every scope ends (P10): ordinary children all at once, then daemons one
+//! by one, newest first, then finalizers last-in-first-out.
+
+use std::time::Instant;
+
+use super::{Body, Scope, StoppingDaemon};
+use crate::cancelled::Detail;
+use crate::{Cancelled, ChildId, Effects, FailureRecord, Member, Reason};
+
+impl<E> Scope<E> {
+    /// Admits a daemon; `false` if the scope accepts no children any more.
+    #[must_use]
+    pub fn admit_daemon(&mut self, id: ChildId) -> bool {
+        if self.refusing || self.drained || self.closed {
+            return false;
+        }
+        self.daemons.insert(id)
+    }
+
+    /// Counts a finalizer in; `false` if the finalizers have begun to run or the scope is closed.
+    #[must_use]
+    pub fn admit_finalizer(&mut self) -> bool {
+        if self.finalizing || self.closed {
+            return false;
+        }
+        self.finalizers += 1;
+        true
+    }
+
+    /// The body and every ordinary child have ended. From here on nobody can be admitted.
+    pub fn drained(&mut self, now: Instant) -> Effects<E> {
+        let mut effects = Effects::none();
+        if self.drained {
+            return effects;
+        }
+        debug_assert!(self.body == Body::Ended, "the body holds its scope open");
+        self.drained = true;
+        if !self.refusing {
+            self.refusing = true;
+            effects.refuse = true;
+        }
+        if self.cancelled.is_some() {
+            self.stopped = true;
+        }
+        self.advance(now, &mut effects);
+        effects
+    }
+
+    /// The finalizer that ran has ended, with a failure or without.
+    pub fn finalizer_ended(&mut self, failure: Option<crate::Failure<E>>, now: Instant) -> Effects<E> {
+        let mut effects = Effects::none();
+        debug_assert!(self.finalizing && !self.closed, "a finalizer ends while finalizers run");
+        if let Some(failure) = failure {
+            self.fail_finalizer(FailureRecord { member: Member::finalizer(), failure }, &mut effects);
+        }
+        self.next_step(now, &mut effects);
+        effects
+    }
+
+    /// The runtime ended: what is left can never run. Closes a drained scope at once, and says how
+    /// many finalizers were dropped unrun (the one exception of P10).
+    pub fn runtime_ended(&mut self, now: Instant) -> (usize, Effects<E>) {
+        let mut effects = Effects::none();
+        if self.closed || !self.drained {
+            return (0, effects);
+        }
+        let unrun = std::mem::take(&mut self.finalizers) + usize::from(self.finalizing);
+        self.daemons.clear();
+        self.daemon = None;
+        self.close(now, &mut effects);
+        (unrun, effects)
+    }
+
+    pub(super) fn daemon_exited(&mut self, id: ChildId, now: Instant, effects: &mut Effects<E>) {
+        self.daemons.remove(&id);
+        if self.daemon.as_ref().is_some_and(|daemon| daemon.id == id) {
+            self.daemon = None;
+        }
+        self.advance(now, effects);
+    }
+
+    /// Takes the next step of the teardown, if one is due.
+    pub(super) fn advance(&mut self, now: Instant, effects: &mut Effects<E>) {
+        // Exits that the policy has yet to judge are part of the outcome.
+        let judging = self.judging.is_some() || !self.to_judge.is_empty();
+        if self.drained && self.daemon.is_none() && !self.finalizing && !self.closed && !judging {
+            self.next_step(now, effects);
+        }
+    }
+
+    fn next_step(&mut self, now: Instant, effects: &mut Effects<E>) {
+        if let Some(&newest) = self.daemons.last() {
+            self.stop_daemon(newest, now, effects);
+        } else if self.finalizers > 0 {
+            self.keep_unclaimed(effects);
+            self.finalizers -= 1;
+            self.finalizing = true;
+            effects.run_finalizer = true;
+        } else {
+            self.close(now, effects);
+        }
+    }
+
+    fn stop_daemon(&mut self, id: ChildId, now: Instant, effects: &mut Effects<E>) {
+        let cancelled = match &self.cancelled {
+            Some(cancelled) => cancelled.clone(),
+            None => Cancelled::new(Reason::WorkDone, self.config.origin.clone(), Detail::default()),
+        };
+        if self.waiting_since.is_none() {
+            self.start_waiting(now);
+        }
+        let stop_at = match (self.config.grace, &self.cancelled) {
+            (Some(grace), _) => now.checked_add(grace),
+            (None, Some(_)) => self.stop_at,
+            (None, None) => Some(now),
+        };
+        self.daemon = Some(StoppingDaemon { id, stop_at });
+        effects.signal_daemon = Some((id, cancelled));
+        effects.rearm = true;
+        self.expire_grace(now, effects);
+    }
+
+    fn close(&mut self, now: Instant, effects: &mut Effects<E>) {
+        self.keep_unclaimed(effects);
+        self.closed = true;
+        self.finalizing = false;
+        self.slow_at = None;
+        self.report.duration = now.saturating_duration_since(self.config.opened_at);
+        self.report.drained_in = self.cancelled_at.map(|at| now.saturating_duration_since(at));
+        effects.closed = true;
+    }
+
+    /// Every handle is gone when the children are: what nobody claimed is the outcome's.
+    fn keep_unclaimed(&mut self, effects: &mut Effects<E>) {
+        for record in std::mem::take(&mut self.claimable).into_values() {
+            effects.unkept.extend(self.log.push(record));
+        }
+    }
+
+    /// A finalizer's failure ends an otherwise successful scope, and masks no earlier one.
+    fn fail_finalizer(&mut self, record: FailureRecord<E>, effects: &mut Effects<E>) {
+        if self.cancelled.is_some() || self.log.has_primary() {
+            effects.unkept.extend(self.log.push(record));
+        } else {
+            self.log.push_primary(record);
+        }
+    }
+}

@@ -68,6 +68,11 @@ impl Member {
         Self { role: Role::Child, id: Some(id), name: None, place: None }
     }
 
+    /// A child whose number is not known here.
+    pub const fn some_child() -> Self {
+        Self::of(Role::Child)
+    }
+
     /// A finalizer.
     pub const fn finalizer() -> Self {
         Self::of(Role::Finalizer)

@@ -203,6 +203,12 @@ impl<E> Scope<E> {
         self.future_is_gone(Reason::OpenerEnded, now)
     }
 
+    /// A notice for a child that is stopped from inside while its scope goes on.
+    pub fn notice(&self, request: CancelRequest) -> Cancelled {
+        let CancelRequest { reason, cause } = request;
+        Cancelled::new(reason, self.config.origin.clone(), Detail { cause, ..Detail::default() })
+    }
+
     // Inputs: time.
 
     /// Tells the time. Has an effect once the instant of [`next_timer`](Self::next_timer) is reached.
@@ -319,6 +325,11 @@ impl<E> Scope<E> {
         self.slow_at
     }
 
+    /// Whether [`drained`](Self::drained) was told.
+    pub const fn is_drained(&self) -> bool {
+        self.drained
+    }
+
     /// Daemons that have not ended.
     pub fn daemons(&self) -> usize {
         self.daemons.len()
@@ -409,6 +420,8 @@ impl<E> Scope<E> {
             return effects;
         }
         self.future_gone = true;
+        // Nobody is left to receive the value, so a finalizer must not take the work for done.
+        self.cut_short |= !self.finalizing;
         effects.adopt = true;
         self.body = Body::Ended;
         self.begin_cancel(reason, Detail::default(), now, &mut effects);

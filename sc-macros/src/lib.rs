@@ -1,1 +1,28 @@
+//! The macros of `sc-tokio`, which re-exports them with their documentation; nothing here is used on its own.
+//!
+//! Each macro is a folder: `parse` reads what the user wrote, `expand` writes what the compiler sees. All of it works
+//! on `proc_macro2`, so that tests run it as ordinary functions.
 
+mod detached;
+mod errors;
+mod handle;
+mod nursery;
+mod reading;
+mod scope;
+mod scoped;
+#[cfg(test)]
+mod testing;
+
+use proc_macro::TokenStream;
+
+/// Opens a scope for a block: child tasks started with `n` end before the block does. See `sc_tokio::nursery!`.
+#[proc_macro]
+pub fn nursery(input: TokenStream) -> TokenStream {
+    nursery::generate(input.into()).into()
+}
+
+/// Makes an `async fn` a scope: nothing that it starts survives its return. See `sc_tokio::scoped`.
+#[proc_macro_attribute]
+pub fn scoped(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    scoped::generate(arguments.into(), item.into()).into()
+}

@@ -1,1 +1,119 @@
+//! Structured concurrency for Tokio: tasks end with their scope, failures reach it, deadlines flow
+//! down.
+//!
+//! A task started with `tokio::spawn` floats free of the code that started it. Here a child cannot
+//! outlive the scope that started it: where Rust can prove that at compile time it is proved there,
+//! and where it cannot, the runtime guarantees it, also when the scope's own future is dropped
+//! half-way.
+//!
+//! ```
+//! use std::time::Duration;
+//! use sc_tokio::{Cancelled, nursery};
+//!
+//! # async fn fetch_user(_: u32) -> Result<String, Cancelled> { Ok("Ada".into()) }
+//! # async fn fetch_orders(_: u32) -> Result<Vec<u32>, Cancelled> { Ok(vec![7]) }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Cancelled> {
+//! # let id = 1;
+//! let page = nursery!(async |n| {
+//!     let user = n.spawn(fetch_user(id)); // its own Tokio task
+//!     let orders = n.spawn(fetch_orders(id)); // in parallel
+//!     Ok((user.await, orders.await)) // if one fails, the other is cancelled and the block ends
+//! })
+//! .timeout(Duration::from_secs(2))
+//! .await?;
+//! # assert_eq!(page, ("Ada".to_owned(), vec![7]));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The words used here (scope, nursery, body, child, frame, daemon, straggler) and the promises P1
+//! to P12 that the documentation cites are in `docs/DESIGN.md` of the repository.
+//!
+//! # Features
+//!
+//! `macros` (default): [`nursery!`]. `tracing` (default): events for what nobody is there to be told.
+//! Without them neither syn nor `tracing` is built. A runtime without a timer works as long as no
+//! deadline is asked for.
+//!
+//! With `panic = "abort"` a panic anywhere ends the process, as it does without this crate.
 
+mod books;
+mod builder;
+mod cancellation;
+mod carrier;
+mod child;
+mod drive;
+mod events;
+mod fault;
+mod finalizer;
+mod frame;
+mod hold;
+mod hook;
+mod judge;
+mod node;
+mod nursery;
+mod open;
+mod parked;
+mod present;
+mod reaper;
+mod rt;
+mod scope;
+mod stops;
+mod teardown;
+mod waiting;
+mod wake;
+mod work;
+
+pub use builder::{Mapped, NurseryBuilder, NurseryFuture, OutcomeFuture, ViaFrom, scope};
+pub use cancellation::{Cancellation, Canceller};
+pub use child::{BlockingCx, Child, ChildOutput, Join, Never, Stopping, TaskBuilder};
+pub use hook::{UnhandledFailure, reset_failure_hook, set_failure_hook};
+pub use nursery::Nursery;
+pub use scope::{DeadlineExpired, Scope, ScopeFn};
+
+pub use sc_core::{
+    Cancelled, Cause, ChildExit, ChildId, FAILURES_KEPT, FailFast, Failure, Member, Name, Origin, Outcome, OutcomeKind,
+    Panic, Policy, PolicyFn, Reason, Report, Role, ScopeEnd, ScopeError, ScopeId, Straggler, Supervise, Verdict, Watch,
+    policy_fn,
+};
+
+#[cfg(feature = "macros")]
+pub use sc_macros::nursery;
+
+/// What the macros expand to. Not part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    use std::fmt::Debug;
+
+    use crate::builder::NurseryBuilder;
+    pub use crate::drive::{Drive, Ended, drive};
+    pub use crate::nursery::Nursery;
+
+    #[track_caller]
+    pub fn nursery<F, T, E>(block: F) -> NurseryBuilder<F, T, E>
+    where
+        F: Future<Output = Ended<T, E>>,
+    {
+        NurseryBuilder::new(block)
+    }
+
+    pub fn open<'env, E: Debug + Send + 'static>() -> Nursery<'env, E> {
+        Nursery::open()
+    }
+
+    /// Names a scope's error type, so that the body's type is known before the body is read.
+    #[derive(Debug)]
+    pub struct Witness<E>(std::marker::PhantomData<fn() -> E>);
+
+    pub const fn witness<E>(_: &Nursery<'_, E>) -> Witness<E> {
+        Witness(std::marker::PhantomData)
+    }
+
+    impl<E> Witness<E> {
+        /// Stands in a branch that is never taken.
+        pub fn result<T>(self) -> Result<T, E> {
+            unreachable!("the macros put this call where it is never reached")
+        }
+    }
+}

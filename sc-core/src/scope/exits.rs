@@ -46,8 +46,9 @@ impl<E> Scope<E> {
         let failures_before = self.child_failures;
         self.tally(&end, destructor.is_some());
         let runtime_ended = matches!(end, End::RuntimeEnded);
-        self.cut_short |= runtime_ended || matches!(end, End::Cut);
-        let mut failures = ranked(self.failure_of(end), destructor).into_iter();
+        // A daemon is stopped from inside, whoever ended the work it accompanied.
+        self.cut_short |= runtime_ended || (matches!(end, End::Cut) && !kind.daemon);
+        let mut failures = ranked(self.failure_of(end, told), destructor).into_iter();
         if let Some(failure) = failures.next() {
             let queued = QueuedExit { id, member: member.clone(), failure: Some(failure), failures_before };
             self.place_failure(kind, told, queued, now, &mut effects);
@@ -240,12 +241,12 @@ impl<E> Scope<E> {
     }
 
     /// A child that ended without a value and without an error may still have a failure.
-    fn failure_of(&mut self, end: End<E>) -> Option<Failure<E>> {
+    fn failure_of(&mut self, end: End<E>, told: Told) -> Option<Failure<E>> {
         match end {
             End::Failed(failure) => Some(failure),
             End::Value | End::Cut | End::Stopped | End::RuntimeEnded => None,
             End::AwaitedDead if self.cancelled.is_some() => {
-                self.cut_short = true;
+                self.cut_short |= told != Told::FromInside;
                 None
             }
             End::AwaitedDead => {
@@ -292,8 +293,13 @@ impl<E> Scope<E> {
         self.begin_cancel(reason, detail, now, effects);
     }
 
-    fn keep(&mut self, record: FailureRecord<E>, effects: &mut Effects<E>) {
-        effects.unkept.extend(self.log.push(record));
+    pub(super) fn keep(&mut self, record: FailureRecord<E>, effects: &mut Effects<E>) {
+        if self.closed {
+            // The outcome may have been taken already.
+            effects.unkept.push(record);
+        } else {
+            effects.unkept.extend(self.log.push(record));
+        }
     }
 }
 

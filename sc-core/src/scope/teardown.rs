@@ -122,6 +122,12 @@ impl<E> Scope<E> {
 
     fn close(&mut self, now: Instant, effects: &mut Effects<E>) {
         self.keep_unclaimed(effects);
+        // Only the end of the runtime leaves exits unjudged.
+        for exit in std::mem::take(&mut self.to_judge) {
+            if let Some(failure) = exit.failure {
+                self.keep(FailureRecord { member: exit.member, failure }, effects);
+            }
+        }
         self.closed = true;
         self.finalizing = false;
         self.slow_at = None;
@@ -133,14 +139,14 @@ impl<E> Scope<E> {
     /// Every handle is gone when the children are: what nobody claimed is the outcome's.
     fn keep_unclaimed(&mut self, effects: &mut Effects<E>) {
         for record in std::mem::take(&mut self.claimable).into_values() {
-            effects.unkept.extend(self.log.push(record));
+            self.keep(record, effects);
         }
     }
 
     /// A finalizer's failure ends an otherwise successful scope, and masks no earlier one.
     fn fail_finalizer(&mut self, record: FailureRecord<E>, effects: &mut Effects<E>) {
         if self.cancelled.is_some() || self.log.has_primary() {
-            effects.unkept.extend(self.log.push(record));
+            self.keep(record, effects);
         } else {
             self.log.push_primary(record);
         }

@@ -1,0 +1,292 @@
+//! What a scope keeps under its lock, and how the decisions of `sc-core` are written into it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use sc_core::{Cancelled, Effects, Scope, ScopeEnd, Straggler};
+
+use crate::events::Notice;
+use crate::fault::{BoxedError, Fault};
+use crate::hold::Hold;
+use crate::judge::Judge;
+use crate::node::{CANCELLED, CLOSED, Node, REFUSING};
+use crate::parked::ParkedOutputs;
+use crate::present::{Present, Waiters};
+use crate::rt::{CancellationToken, Instant};
+use crate::stops::Stops;
+use crate::work::Work;
+
+/// How many stragglers a message names.
+const NAMED: usize = 16;
+
+/// A finalizer that has not begun.
+pub(crate) type Finalizer = Box<dyn FnOnce(ScopeEnd) -> RunningFinalizer + Send>;
+
+/// A finalizer that runs; gives its failure.
+pub(crate) type RunningFinalizer = Pin<Box<dyn Future<Output = Option<Fault>> + Send>>;
+
+/// The scope above.
+#[derive(Debug)]
+pub(crate) struct Parent {
+    pub(crate) node: Arc<Node>,
+    /// Keeps the parent open until this scope is closed (P3).
+    #[allow(dead_code, reason = "held, and released by its destructor")]
+    pub(crate) hold: Option<Hold>,
+    pub(crate) slot: u32,
+}
+
+/// The daemon whose turn it is to stop.
+#[derive(Debug)]
+pub(crate) struct DaemonTold {
+    pub(crate) id: u64,
+    pub(crate) cancelled: Cancelled,
+    pub(crate) due: bool,
+}
+
+/// A scope below that is not closed.
+#[derive(Debug)]
+pub(crate) struct Below {
+    pub(crate) node: Arc<Node>,
+    /// A daemon opened it, which is cancelled in its own time.
+    pub(crate) by_daemon: bool,
+    /// Its future lives in this scope's own, and is lost with it.
+    pub(crate) in_future: bool,
+    /// It holds this scope open.
+    pub(crate) holds: bool,
+}
+
+/// The scopes below that are not closed.
+#[derive(Debug, Default)]
+pub(crate) struct Nested {
+    slots: Vec<Option<Below>>,
+    free: Vec<u32>,
+    holds: usize,
+}
+
+impl Nested {
+    pub(crate) fn enter(&mut self, below: Below) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 scopes are open at once")
+        });
+        self.holds += usize::from(below.holds);
+        self.slots[slot as usize] = Some(below);
+        slot
+    }
+
+    /// Gives back what is to be dropped without the lock.
+    pub(crate) fn leave(&mut self, slot: u32) -> Option<Below> {
+        let left = self.slots[slot as usize].take();
+        self.free.push(slot);
+        self.holds -= usize::from(left.as_ref().is_some_and(|left| left.holds));
+        left
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Below> {
+        self.slots.iter().flatten()
+    }
+
+    /// How many of them hold this scope open.
+    pub(crate) fn holds(&self) -> usize {
+        self.holds
+    }
+}
+
+/// See the module.
+#[allow(clippy::struct_excessive_bools, reason = "independent latches of the teardown")]
+pub(crate) struct Books {
+    pub(crate) scope: Scope<BoxedError>,
+    pub(crate) driver_hold: Option<Hold>,
+    pub(crate) parent: Option<Parent>,
+    pub(crate) nested: Nested,
+    /// Whoever carries the scope to its end: its driver, or the reaper once the future is gone.
+    pub(crate) carrier: Option<Waker>,
+    /// The driver of a scope that somebody else carries.
+    pub(crate) observer: Option<Waker>,
+    /// Something happened that the carrier has to look at.
+    pub(crate) changed: bool,
+    /// The last hold is gone.
+    pub(crate) released: bool,
+    /// The driver is out of it: its future is gone.
+    pub(crate) adopted: bool,
+    /// Somebody has taken over from it.
+    pub(crate) carried: bool,
+    /// The runtime dropped the reaper: nobody will poll this scope again.
+    pub(crate) abandoned: bool,
+    pub(crate) waiters: Waiters,
+    pub(crate) present: Present,
+    pub(crate) stops: Stops,
+    pub(crate) daemon: Option<DaemonTold>,
+    pub(crate) parked: ParkedOutputs,
+    pub(crate) finalizers: Vec<Finalizer>,
+    pub(crate) finalizer_timeout: Duration,
+    pub(crate) finalizer_due: bool,
+    /// Put back here between polls, so that the reaper can go on where the driver was dropped.
+    pub(crate) running: Option<RunningFinalizer>,
+    /// The future of `cancel_on`; taken by the driver.
+    pub(crate) external: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    pub(crate) token: Option<CancellationToken>,
+    pub(crate) policy: Option<Box<dyn Judge>>,
+    pub(crate) judging: bool,
+}
+
+impl Books {
+    pub(crate) fn new(scope: Scope<BoxedError>, policy: Option<Box<dyn Judge>>) -> Self {
+        Self {
+            scope,
+            driver_hold: None,
+            parent: None,
+            nested: Nested::default(),
+            carrier: None,
+            observer: None,
+            changed: false,
+            released: false,
+            adopted: false,
+            carried: false,
+            abandoned: false,
+            waiters: Waiters::default(),
+            present: Present::default(),
+            stops: Stops::default(),
+            daemon: None,
+            parked: ParkedOutputs::default(),
+            finalizers: Vec::new(),
+            finalizer_timeout: Duration::ZERO,
+            external: None,
+            finalizer_due: false,
+            running: None,
+            token: None,
+            policy,
+            judging: false,
+        }
+    }
+
+    /// The scope above whose cancellation and deadline hold here.
+    pub(crate) fn inherits_from(&self) -> Option<Arc<Node>> {
+        self.parent.as_ref().map(|parent| Arc::clone(&parent.node))
+    }
+
+    /// The next instant at which the carrier has something to do, and the next at which it may
+    /// have something to say.
+    pub(crate) fn next_timers(&self) -> (Option<Instant>, Option<Instant>) {
+        let own = self.scope.next_timer().map(Instant::from_std);
+        let timer = [own, self.stops.next()].into_iter().flatten().min();
+        (timer, self.scope.next_warning().map(Instant::from_std))
+    }
+
+    /// Writes down what the scope decided; what concerns others, or runs user code, goes into `work`.
+    pub(crate) fn apply(&mut self, node: &Arc<Node>, effects: Effects<BoxedError>, work: &mut Work) {
+        // Exhaustive, so that a new effect cannot be overlooked here.
+        let Effects {
+            refuse,
+            signal,
+            stop,
+            signal_daemon,
+            stop_daemon,
+            judge,
+            settled,
+            adopt,
+            run_finalizer,
+            deadline_moved,
+            rearm,
+            slow,
+            unkept,
+            closed,
+        } = effects;
+        let daemon_told = signal_daemon.is_some() || stop_daemon.is_some();
+        self.changed |= rearm || stop || adopt || run_finalizer || closed || settled || daemon_told;
+        self.adopted |= adopt;
+        self.finalizer_due |= run_finalizer;
+        if refuse {
+            node.raise(REFUSING);
+        }
+        if let Some(cancelled) = signal {
+            self.signal(node, &cancelled, work);
+        }
+        if stop {
+            node.raise(0);
+            work.wake(self.present.take_wakers());
+        }
+        if let Some((id, cancelled)) = signal_daemon {
+            self.daemon = Some(DaemonTold { id: id.get(), cancelled, due: false });
+            node.raise(0);
+            work.wake(self.present.take_wakers());
+            work.wake(self.waiters.take());
+        }
+        if let Some(id) = stop_daemon {
+            self.stop_daemon(node, id.get(), work);
+        }
+        if judge && !self.judging {
+            self.judging = true;
+            work.judge(node);
+        }
+        if settled {
+            work.wake(self.waiters.take());
+        }
+        if deadline_moved {
+            let deadline = self.scope.deadline().cloned();
+            for below in self.nested.iter() {
+                work.deadline_below(&below.node, deadline.clone());
+            }
+        }
+        if let Some(slow) = slow {
+            self.say_slow(node, slow, work);
+        }
+        work.unhandled(node.origin(), unkept);
+        if closed {
+            self.close(node, work);
+        }
+        if self.changed {
+            work.wake(self.carrier.take());
+        }
+    }
+
+    fn signal(&mut self, node: &Arc<Node>, cancelled: &Cancelled, work: &mut Work) {
+        node.raise(CANCELLED);
+        if let Some(token) = &self.token {
+            work.cancel_token(token.clone());
+        }
+        work.wake(self.waiters.take());
+        for below in self.nested.iter().filter(|below| !below.by_daemon) {
+            work.cancel_below(&below.node, cancelled, self.scope.stop_at());
+        }
+        work.notice(Notice::Cancelled { origin: node.origin().clone(), cancelled: cancelled.clone() });
+    }
+
+    fn stop_daemon(&mut self, node: &Arc<Node>, id: u64, work: &mut Work) {
+        if let Some(told) = self.daemon.as_mut().filter(|told| told.id == id) {
+            told.due = true;
+        }
+        node.raise(0);
+        work.wake(self.present.take_wakers());
+    }
+
+    fn say_slow(&mut self, node: &Arc<Node>, slow: sc_core::Slow, work: &mut Work) {
+        let members = self.present.members(NAMED);
+        if slow.draining {
+            let alive = members.iter().map(|member| Straggler::new(member.clone(), slow.waited)).collect();
+            self.scope.note_stragglers(alive);
+        }
+        work.notice(Notice::Slow { node: Arc::clone(node), slow });
+    }
+
+    fn close(&mut self, node: &Arc<Node>, work: &mut Work) {
+        node.raise(CLOSED | REFUSING);
+        work.wake(self.observer.take());
+        work.wake(self.waiters.take());
+        work.discard(self.policy.take());
+        work.discard(self.token.take());
+        work.closed(self.parent.take());
+    }
+}
+
+impl std::fmt::Debug for Books {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Books")
+            .field("phase", &self.scope.phase())
+            .field("cancelled", &self.scope.cancelled())
+            .field("nested", &self.nested.holds())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,353 @@
+//! What a nursery is before it runs: a builder.
+
+use std::fmt::{self, Debug};
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use sc_core::{Cancelled, Failure, Name, Outcome, Policy, ScopeError, Watch};
+
+use crate::drive::{Ended, Opening, drive};
+use crate::judge::Typed;
+use crate::nursery::Nursery;
+use crate::open::{Options, Setup};
+use crate::rt::Instant;
+use crate::scope::Scope;
+
+/// Turns cancellations into the scope's error with `From<Cancelled>`; the default.
+#[derive(Debug, Clone, Copy)]
+pub struct ViaFrom(());
+
+/// Turns cancellations into the scope's error with a closure; see
+/// [`NurseryBuilder::map_cancelled`].
+pub struct Mapped<M>(M);
+
+impl<M> Debug for Mapped<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mapped")
+    }
+}
+
+/// A scope that has not begun: set it up, then await it. Made by [`nursery!`](crate::nursery) and
+/// [`scope`].
+///
+/// Nothing runs before the first poll, and the enclosing scope is chosen then. Awaiting gives
+/// `Result<T, E>`: the body's value, or the error of the first failure that the policy does not
+/// continue past, or the error made from the cancellation. If that failure is a panic, it goes
+/// on unwinding here, after everything in the scope has ended. [`outcome`](Self::outcome) gives all
+/// there is to know and never unwinds.
+///
+/// It is not a future but an [`IntoFuture`], so that an adapter which would *drop* the scope (a
+/// `timeout` from a library) is not picked by accident where a method of this type is meant. Where
+/// a future is needed, call `.into_future()`.
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the scope; the nearest enclosing scope then waits for what is left
+/// of it, the finalizers included (P3).
+#[must_use = "a scope does nothing unless awaited"]
+pub struct NurseryBuilder<F, T, E, M = ViaFrom> {
+    block: F,
+    setup: Setup,
+    map: M,
+    types: PhantomData<fn() -> (T, E)>,
+}
+
+impl<F, T, E> NurseryBuilder<F, T, E> {
+    #[track_caller]
+    pub(crate) fn new(block: F) -> Self {
+        let setup = Setup { place: Location::caller(), options: None };
+        Self { block, setup, map: ViaFrom(()), types: PhantomData }
+    }
+
+    /// Turns a cancellation into the scope's error with a closure, for error types that cannot get
+    /// `From<Cancelled>` (those of another crate).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sc_tokio::nursery;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let result = nursery!(async |n| -> Result<(), std::fmt::Error> {
+    ///     n.cancel("stop");
+    ///     std::future::pending().await
+    /// })
+    /// .map_cancelled(|_| std::fmt::Error)
+    /// .await;
+    /// assert_eq!(result, Err(std::fmt::Error));
+    /// # }
+    /// ```
+    pub fn map_cancelled<M>(self, map: M) -> NurseryBuilder<F, T, E, Mapped<M>>
+    where
+        M: FnOnce(Cancelled) -> E,
+    {
+        let Self { block, setup, types, .. } = self;
+        NurseryBuilder { block, setup, map: Mapped(map), types }
+    }
+}
+
+impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
+    fn options(&mut self) -> &mut Options {
+        self.setup.options.get_or_insert_default()
+    }
+
+    /// Names the scope, for messages, reports and [`Cancelled::origin`].
+    pub fn named(mut self, name: impl Into<Name>) -> Self {
+        self.options().name = Some(name.into());
+        self
+    }
+
+    /// Decides what a child's failure means: [`FailFast`](crate::FailFast) (the default),
+    /// [`Supervise`](crate::Supervise), or a [`policy_fn`](crate::policy_fn).
+    pub fn policy<P>(mut self, policy: P) -> Self
+    where
+        P: Policy<E>,
+        E: Debug + Send + 'static,
+    {
+        let watch = policy.watch();
+        let judge = matches!(watch, Watch::Failures | Watch::All).then(|| Typed::<P, E>::boxed(policy));
+        self.options().policy = Some((watch, judge));
+        self
+    }
+
+    /// Cancels the scope when this much time has passed since its first poll.
+    ///
+    /// Every callee inherits the instant: a scope inside can be shorter, never longer. Given
+    /// together with [`deadline`](Self::deadline), the earlier counts. A time-out of zero is a
+    /// deadline that has passed: children are refused, the body is polled once, and a body that is
+    /// ready then wins. One too long for the clock is none.
+    ///
+    /// Against `tokio::time::timeout`: that one drops the future, and leaves tasks it started running.
+    ///
+    /// # Panics
+    ///
+    /// When polled on a runtime without a timer.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options().timeout = Some(timeout);
+        self
+    }
+
+    /// Cancels the scope at this instant; see [`timeout`](Self::timeout).
+    ///
+    /// # Panics
+    ///
+    /// When polled on a runtime without a timer.
+    pub fn deadline(mut self, at: Instant) -> Self {
+        self.options().deadline = Some(at);
+        self
+    }
+
+    /// How long children and body may go on after the scope was cancelled, to tidy up; then they
+    /// are dropped at their next await. Default: as long as the enclosing scope's cancellation
+    /// allows, else not at all.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.options().grace = Some(grace);
+        self
+    }
+
+    /// How long each finalizer may take. Default: 5 s.
+    pub fn finalizer_timeout(mut self, timeout: Duration) -> Self {
+        self.options().finalizer_timeout = Some(timeout);
+        self
+    }
+
+    /// After how long a drain is worth a warning that names whom it waits for (and a closing that
+    /// waits for ordinary work is worth a message at info level). Default: 10 s, and again each 10 s.
+    pub fn warn_after(mut self, patience: Duration) -> Self {
+        self.options().warn_after = Some(patience);
+        self
+    }
+
+    /// Cancels the scope when `signal` resolves, with [`Reason::External`](crate::Reason::External).
+    ///
+    /// The future is polled by the scope's own, and dropped when the body has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sc_tokio::{Cancelled, Reason, nursery};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// stop.send(()).unwrap();
+    /// let result: Result<(), Cancelled> = nursery!(async |_n| std::future::pending().await)
+    ///     .cancel_on(async { let _ = stopped.await; })
+    ///     .await;
+    /// assert_eq!(result.unwrap_err().reason(), Reason::External);
+    /// # }
+    /// ```
+    pub fn cancel_on(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.options().cancel_on = Some(Box::pin(signal));
+        self
+    }
+}
+
+impl<F, T, E, M> NurseryBuilder<F, T, E, M>
+where
+    F: Future<Output = Ended<T, E>>,
+{
+    /// Gives everything there is to know instead of a result, and never unwinds: a panic is one of
+    /// the failures. Needs no conversion from [`Cancelled`].
+    pub fn outcome(self) -> OutcomeFuture<F, T, E> {
+        OutcomeFuture { opening: Opening::new(self.setup, self.block), types: PhantomData }
+    }
+}
+
+impl<F, T, E> IntoFuture for NurseryBuilder<F, T, E>
+where
+    F: Future<Output = Ended<T, E>>,
+    E: ScopeError + Debug + Send + 'static,
+{
+    type Output = Result<T, E>;
+    type IntoFuture = NurseryFuture<F, T, E, ViaFrom>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        NurseryFuture { opening: Opening::new(self.setup, self.block), map: Some(self.map), types: PhantomData }
+    }
+}
+
+impl<F, T, E, M> IntoFuture for NurseryBuilder<F, T, E, Mapped<M>>
+where
+    F: Future<Output = Ended<T, E>>,
+    E: Debug + Send + 'static,
+    M: FnOnce(Cancelled) -> E,
+{
+    type Output = Result<T, E>;
+    type IntoFuture = NurseryFuture<F, T, E, Mapped<M>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        NurseryFuture { opening: Opening::new(self.setup, self.block), map: Some(self.map), types: PhantomData }
+    }
+}
+
+impl<F, T, E, M> Debug for NurseryBuilder<F, T, E, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NurseryBuilder").field("place", &format_args!("{}", self.setup.place)).finish_non_exhaustive()
+    }
+}
+
+/// Makes the scope's error from a cancellation. Sealed by being private to this module's types.
+pub trait MapCancelled<E> {
+    #[doc(hidden)]
+    fn map(self, cancelled: Cancelled) -> E;
+}
+
+impl<E: ScopeError> MapCancelled<E> for ViaFrom {
+    fn map(self, cancelled: Cancelled) -> E {
+        E::from_cancelled(cancelled)
+    }
+}
+
+impl<E, M: FnOnce(Cancelled) -> E> MapCancelled<E> for Mapped<M> {
+    fn map(self, cancelled: Cancelled) -> E {
+        (self.0)(cancelled)
+    }
+}
+
+pin_project! {
+    /// The future of a scope, which gives its result.
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct NurseryFuture<F, T, E, M> {
+        #[pin]
+        opening: Opening<F>,
+        map: Option<M>,
+        types: PhantomData<fn() -> (T, E)>,
+    }
+}
+
+impl<F, T, E, M> Future for NurseryFuture<F, T, E, M>
+where
+    F: Future<Output = Ended<T, E>>,
+    E: Debug + Send + 'static,
+    M: MapCancelled<E>,
+{
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
+        let this = self.project();
+        let ended = std::task::ready!(this.opening.poll(cx));
+        Poll::Ready(match ended.into_result() {
+            Ok(value) => Ok(value),
+            Err(Failure::Error(error)) => Err(error),
+            Err(Failure::Panic(panic)) => panic.resume(),
+            Err(Failure::Cancelled(cancelled)) => {
+                let map = this.map.take().expect("a future is not polled after it resolved");
+                Err(map.map(cancelled))
+            }
+            Err(_) => unreachable!("a scope records the failures it owns as themselves"),
+        })
+    }
+}
+
+impl<F, T, E, M> Debug for NurseryFuture<F, T, E, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NurseryFuture").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The future of a scope, which gives its whole outcome; see [`NurseryBuilder::outcome`].
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct OutcomeFuture<F, T, E> {
+        #[pin]
+        opening: Opening<F>,
+        types: PhantomData<fn() -> (T, E)>,
+    }
+}
+
+impl<F, T, E> Future for OutcomeFuture<F, T, E>
+where
+    F: Future<Output = Ended<T, E>>,
+{
+    type Output = Outcome<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T, E>> {
+        self.project().opening.poll(cx).map(Ended::into_outcome)
+    }
+}
+
+impl<F, T, E> Debug for OutcomeFuture<F, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutcomeFuture").finish_non_exhaustive()
+    }
+}
+
+/// Opens a scope without a macro: like [`nursery!`](crate::nursery), but without borrowed children.
+///
+/// The closure's parameter needs no type if the error type is known otherwise.
+///
+/// # Examples
+///
+/// ```
+/// use sc_tokio::{Cancelled, scope};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Cancelled> {
+/// let sum = scope(async |s| {
+///     let a = s.spawn(async { Ok(1) });
+///     let b = s.spawn(async { Ok(2) });
+///     Ok::<_, Cancelled>(a.await + b.await)
+/// })
+/// .await?;
+/// assert_eq!(sum, 3);
+/// # Ok(())
+/// # }
+/// ```
+#[track_caller]
+pub fn scope<T, E, F>(body: F) -> NurseryBuilder<impl Future<Output = Ended<T, E>>, T, E>
+where
+    F: AsyncFnOnce(&Scope<E>) -> Result<T, E>,
+    E: Debug + Send + 'static,
+{
+    NurseryBuilder::new(async move {
+        let nursery = Nursery::open();
+        drive(&nursery, body(&nursery)).await
+    })
+}

@@ -1,0 +1,431 @@
+//! The handle of a child.
+
+mod blocking;
+mod borrowed;
+mod builder;
+mod output;
+mod task;
+
+use std::fmt;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use sc_core::{CancelRequest, ChildId, ChildKind, Claim, Failure, Member, Reason};
+
+pub use blocking::BlockingCx;
+pub(crate) use borrowed::BorrowedTask;
+pub use builder::TaskBuilder;
+pub use output::{ChildOutput, Never};
+pub(crate) use task::{Admitted, ChildTask, Gone, Membership};
+pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed};
+
+use crate::fault::{self, Fault};
+use crate::frame;
+use crate::node::Node;
+use crate::parked::Parked;
+use crate::rt::{Instant, JoinHandle};
+use crate::scope::Scope;
+use crate::stops::Stop;
+use crate::waiting::Waiting;
+
+/// How often a dead child lets itself be polled before it unwinds the frame that keeps on asking.
+/// The frame notices after the first poll; only a nested executor, as `block_on`, asks again.
+const PATIENCE: u32 = 64;
+
+/// The handle of a child, parallel, borrowed or blocking.
+///
+/// It cannot leave the block it was spawned in (P2), and a child outlives neither its scope nor
+/// its scope's future. There are three ways to use it up:
+///
+/// - `child.await` gives the value: "I need it; if the child failed, this block ends with its
+///   failure." It does not return when the child failed or was cancelled: the frame that awaited
+///   (the body, or the child that awaits its sibling) ends instead, at this await.
+/// - [`join`](Self::join) gives a `Result`: it observes, it does not forgive. Under the default
+///   policy the scope fails all the same.
+/// - [`cancel`](Self::cancel) stops the child, which is not a failure.
+///
+/// Dropping the handle does nothing: the child goes on, and the scope waits for it. A failure or a
+/// value that nobody took is dropped or reported by the scope.
+///
+/// Against `tokio::task::JoinHandle`: that one outlives everything, detaches on drop, gives a
+/// `JoinError` for a panic, and hands errors to whoever remembers to look. Use it, through
+/// `tokio::spawn`, for work that is meant to outlive the code that starts it.
+///
+/// # Cancel safety
+///
+/// Awaiting by `&mut child` in a `select!` loses nothing: the output stays until it is taken.
+///
+/// # Examples
+///
+/// ```
+/// use sc_tokio::{Cancelled, nursery};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Cancelled> {
+/// let sum = nursery!(async |n| {
+///     let a = n.spawn(async { Ok(1) });
+///     let b = n.spawn(async { Ok(2) });
+///     Ok(a.await + b.await)
+/// })
+/// .await?;
+/// assert_eq!(sum, 3);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A handle cannot leave the block:
+///
+/// ```compile_fail
+/// # use sc_tokio::{Cancelled, nursery};
+/// # async fn f() -> Result<(), Cancelled> {
+/// let escaped = nursery!(async |n| { Ok(n.spawn(async { Ok(1) })) }).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "the scope waits for the child in any case; write `let _ =` or `drop(..)` if its value is not needed"]
+pub struct Child<'n, T, E> {
+    scope: &'n Scope<E>,
+    place: &'static Location<'static>,
+    id: u64,
+    kind: ChildKind,
+    source: Source<'n, T>,
+    polls: u32,
+    waiting: Waiting,
+}
+
+/// Where the output comes from.
+enum Source<'n, T> {
+    Task(JoinHandle<Result<T, Gone>>, ParkOutput<T>),
+    Slot(Arc<dyn OutputSlot<T> + 'n>),
+    /// The child ended, or was refused, without a value.
+    Gone(Gone),
+    Taken,
+}
+
+/// Parks the handle of an output that has a destructor. A function pointer, since only where
+/// the child is spawned is it known that the output is `'static`.
+type ParkOutput<T> = fn(&Arc<Node>, JoinHandle<Result<T, Gone>>);
+
+/// Where a borrowed or blocking child leaves its output.
+pub(crate) trait OutputSlot<T>: Send + Sync {
+    fn poll_output(&self, cx: &mut Context<'_>) -> Poll<Result<T, Gone>>;
+    fn is_finished(&self) -> bool;
+    /// The handle is gone: an output that is there is given back, one to come is dropped by the child.
+    fn release(&self) -> Option<Result<T, Gone>>;
+    /// What makes the child look at what it was told.
+    fn nudge(&self) -> Option<Waker>;
+}
+
+impl<'n, T, E> Child<'n, T, E> {
+    fn new(
+        scope: &'n Scope<E>,
+        id: u64,
+        kind: ChildKind,
+        place: &'static Location<'static>,
+        source: Source<'n, T>,
+    ) -> Self {
+        Self { scope, place, id, kind, source, polls: 0, waiting: Waiting::default() }
+    }
+
+    /// The handle of a child that was refused.
+    pub(crate) fn gone(scope: &'n Scope<E>, kind: ChildKind, place: &'static Location<'static>, gone: Gone) -> Self {
+        Self::new(scope, u64::MAX, kind, place, Source::Gone(gone))
+    }
+
+    fn node(&self) -> &'n Arc<Node> {
+        self.scope.node()
+    }
+
+    fn member(&self) -> Member {
+        Member::child(ChildId::new(self.id)).at(self.place)
+    }
+
+    /// The child's number within its scope, in spawn order; `None` if it was refused.
+    pub fn id(&self) -> Option<ChildId> {
+        (self.id != u64::MAX).then_some(ChildId::new(self.id))
+    }
+
+    /// Whether the child has ended.
+    pub fn is_finished(&self) -> bool {
+        match &self.source {
+            Source::Task(task, _) => task.is_finished(),
+            Source::Slot(slot) => slot.is_finished(),
+            Source::Gone(_) | Source::Taken => true,
+        }
+    }
+
+    /// The child's end, without taking an output that is not there.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Gone>> {
+        let end = match &mut self.source {
+            Source::Task(task, _) => match std::task::ready!(Pin::new(task).poll(cx)) {
+                Ok(end) => end,
+                // Aborted before our wrapper could return, or dropped with its runtime.
+                Err(_) => Err(Gone::Cancelled(None)),
+            },
+            Source::Slot(slot) => std::task::ready!(slot.poll_output(cx)),
+            Source::Gone(gone) => Err(gone.clone()),
+            Source::Taken => return Poll::Pending,
+        };
+        self.source = match &end {
+            Ok(_) => Source::Taken,
+            Err(gone) => Source::Gone(gone.clone()),
+        };
+        Poll::Ready(end)
+    }
+
+    /// The failure of a child that gave no value; pending while the policy has yet to decide whose
+    /// it is.
+    fn poll_failure(&mut self, gone: &Gone, cx: &mut Context<'_>) -> Poll<Fault> {
+        let node = self.node();
+        match gone {
+            Gone::Cancelled(Some(cancelled)) => Poll::Ready(Failure::Cancelled(cancelled.clone())),
+            Gone::Cancelled(None) => Poll::Ready(Failure::Cancelled(node.why(Reason::RuntimeEnded))),
+            Gone::AwaitedDead | Gone::Failed => {
+                let claim = std::task::ready!(self.poll_claim(cx));
+                Poll::Ready(match claim {
+                    Failure::OwnedByScope if matches!(gone, Gone::AwaitedDead) => {
+                        Failure::Cancelled(node.why(Reason::AwaitedChild))
+                    }
+                    failure => failure,
+                })
+            }
+        }
+    }
+
+    fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
+        let node = self.node();
+        let id = ChildId::new(self.id);
+        let mut claim = node.books().scope.claim(id);
+        if matches!(claim, Claim::Pending) {
+            self.waiting.wait(node, cx);
+            // It may have been settled before we were on the list.
+            claim = node.books().scope.claim(id);
+        }
+        match claim {
+            Claim::Failure(fault) => Poll::Ready(fault),
+            Claim::OwnedByScope => Poll::Ready(Failure::OwnedByScope),
+            Claim::Pending => Poll::Pending,
+        }
+    }
+
+    /// Marks the running frame as one that awaited a dead child.
+    fn mark(&self, failure: Fault) {
+        let node = self.node();
+        let failure = Some(failure).filter(|failure| !matches!(failure, Failure::OwnedByScope | Failure::Cancelled(_)));
+        // A frame of another scope ends without the error, which stays with its owner.
+        let (own, kept) = if frame::is_inside(node) { (failure, None) } else { (None, failure) };
+        let unmarked = frame::mark_dead(frame::Dead { failure: own }).err().and_then(|dead| dead.failure);
+        for failure in kept.into_iter().chain(unmarked) {
+            node.give_back(failure);
+        }
+    }
+}
+
+impl<'n, T, E: Send + 'static> Child<'n, T, E> {
+    /// Waits for the end and gives the value or the failure, as a value.
+    ///
+    /// It observes, it does not forgive: under [`FailFast`](crate::FailFast) a failed child has
+    /// failed its scope, and this gives [`Failure::OwnedByScope`] (if the block lives long enough to
+    /// see it). Under [`Supervise`](crate::Supervise), or for an `isolated()` child, the failure is
+    /// given out here and is nobody else's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the handle; the child goes on.
+    pub fn join(self) -> Join<'n, T, E> {
+        Join { child: self }
+    }
+
+    /// Stops the child: it is cancelled now and, after the scope's grace, dropped at its next await.
+    ///
+    /// Not a failure. The future that is returned resolves when the child has ended; it may be
+    /// dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// The request is made by the call itself, not by polling.
+    pub fn cancel(self) -> Stopping<'n, T, E> {
+        if !self.is_finished() {
+            self.stop();
+        }
+        Stopping { child: self }
+    }
+
+    fn stop(&self) {
+        let node = self.node();
+        let now = Instant::now();
+        let abort = match &self.source {
+            Source::Task(task, _) => Some(task.abort_handle()),
+            _ => None,
+        };
+        let due = {
+            let mut books = node.books();
+            let cancelled = books.scope.notice(CancelRequest::because(Reason::Requested));
+            let grace = books.scope.config().grace.unwrap_or_default();
+            let due = grace.is_zero();
+            let stop = Stop { cancelled, at: now.checked_add(grace), due, abort: abort.clone() };
+            books.stops.one(self.id, stop);
+            due
+        };
+        // Everybody looks; that one child is concerned is cheaper to find out by asking.
+        match (due, abort) {
+            (true, Some(abort)) => abort.abort(),
+            (true, None) => {
+                node.begin_epoch();
+                let nudge = match &self.source {
+                    Source::Slot(slot) => slot.nudge(),
+                    _ => None,
+                };
+                crate::wake::wake_all(nudge);
+            }
+            (false, _) => {
+                node.wake_present();
+                node.rearm();
+            }
+        }
+    }
+}
+
+impl<T, E: Send + 'static> Future for Child<'_, T, E> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let this = &mut *self;
+        let gone = match std::task::ready!(this.poll_end(cx)) {
+            Ok(value) => return Poll::Ready(value),
+            Err(gone) => gone,
+        };
+        // The first time, the mark takes the failure along; after that there is none to claim.
+        if this.polls == 0 {
+            let failure = std::task::ready!(this.poll_failure(&gone, cx));
+            this.mark(failure);
+        } else {
+            let _ = frame::mark_dead(frame::Dead { failure: None });
+        }
+        this.polls += 1;
+        if this.polls > PATIENCE {
+            frame::unwind_dead();
+        }
+        // A nested executor would park for ever otherwise.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<'n, T: Send + 'static, E> Child<'n, T, E> {
+    /// The handle of a parallel child.
+    pub(crate) fn task(
+        scope: &'n Scope<E>,
+        id: u64,
+        kind: ChildKind,
+        place: &'static Location<'static>,
+        task: JoinHandle<Result<T, Gone>>,
+    ) -> Self {
+        Self::new(scope, id, kind, place, Source::Task(task, park::<T>))
+    }
+}
+
+/// Parks a handle whose output is to be dropped before the scope resolves.
+fn park<T: Send + 'static>(node: &Arc<Node>, task: JoinHandle<Result<T, Gone>>) {
+    let (finished, carrier) = {
+        let mut books = node.books();
+        let finished = books.parked.park(Box::new(task) as Box<dyn Parked>);
+        (finished, if books.released { books.carrier.take() } else { None })
+    };
+    let (panics, left) = crate::parked::drop_finished(finished);
+    for panic in panics {
+        node.own_failure(Member::some_child(), panic);
+    }
+    node.books().parked.put_back(left);
+    crate::wake::wake_all(carrier);
+}
+
+impl<T, E> Unpin for Child<'_, T, E> {}
+
+impl<T, E> Drop for Child<'_, T, E> {
+    fn drop(&mut self) {
+        let node = self.scope.node();
+        self.waiting.leave(node);
+        match std::mem::replace(&mut self.source, Source::Taken) {
+            Source::Task(task, park) => self.drop_task(task, park),
+            Source::Slot(slot) => self.drop_output(slot.release()),
+            Source::Gone(_) | Source::Taken => {}
+        }
+        if node.handles_matter(self.kind) && !node.is_closed() {
+            node.input(|books| books.scope.release(ChildId::new(self.id)));
+        }
+    }
+}
+
+impl<T, E> Child<'_, T, E> {
+    fn drop_task(&self, mut task: JoinHandle<Result<T, Gone>>, park: ParkOutput<T>) {
+        if !std::mem::needs_drop::<T>() {
+            return;
+        }
+        // Tokio would swallow the panic of the output's destructor.
+        let mut cx = Context::from_waker(Waker::noop());
+        match Pin::new(&mut task).poll(&mut cx) {
+            Poll::Ready(end) => self.drop_output(end.ok()),
+            Poll::Pending => park(self.node(), task),
+        }
+    }
+
+    /// Drops an output that nobody took. A panic of its destructor is the scope's (P4).
+    fn drop_output(&self, output: Option<Result<T, Gone>>) {
+        if let Some(panic) = crate::wake::drop_quietly(output) {
+            self.node().own_failure(self.member(), panic);
+        }
+    }
+}
+
+impl<T, E> fmt::Debug for Child<'_, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("id", &self.id)
+            .field("place", &format_args!("{}", self.place))
+            .field("is_finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// Waits for a child and gives its value or its failure; see [`Child::join`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Join<'n, T, E> {
+    child: Child<'n, T, E>,
+}
+
+impl<T, E: Send + 'static> Future for Join<'_, T, E> {
+    type Output = Result<T, Failure<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::task::ready!(self.child.poll_end(cx)) {
+            Ok(value) => Poll::Ready(Ok(value)),
+            Err(gone) => {
+                let fault = std::task::ready!(self.child.poll_failure(&gone, cx));
+                Poll::Ready(Err(fault::restore(fault)))
+            }
+        }
+    }
+}
+
+/// Resolves when a stopped child has ended; see [`Child::cancel`]. May be dropped.
+#[derive(Debug)]
+pub struct Stopping<'n, T, E> {
+    child: Child<'n, T, E>,
+}
+
+impl<T, E> Future for Stopping<'_, T, E> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.child.source, Source::Taken | Source::Gone(_)) {
+            return Poll::Ready(());
+        }
+        let end = std::task::ready!(self.child.poll_end(cx));
+        self.child.drop_output(Some(end));
+        Poll::Ready(())
+    }
+}

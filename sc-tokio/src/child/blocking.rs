@@ -1,0 +1,271 @@
+//! Blocking children: closures on Tokio's blocking threads.
+//!
+//! A closure that runs cannot be stopped from outside; it is told, waited for and named (P9). One
+//! that still waits for a thread can be: it lies in a cell which the cancellation empties, so that
+//! its captures are dropped at once and not when a thread comes free.
+
+use std::fmt::{self, Debug};
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use sc_core::{Cancelled, End, Failure};
+
+use super::task::Life;
+use super::{Admitted, Child, ChildOutput, Gone, Membership, OutputSlot, Source};
+use crate::fault::BoxedError;
+use crate::frame::Ran;
+use crate::node::{Node, Status};
+use crate::rt::{self, Mutex, lock};
+use crate::scope::Scope;
+use crate::wake::wake_all;
+
+/// What blocking code can ask about its scope.
+///
+/// # Examples
+///
+/// ```
+/// use sc_tokio::{Cancelled, nursery};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Cancelled> {
+/// let sum = nursery!(async |n| {
+///     let sum = n.spawn_blocking(|cx| {
+///         let mut sum = 0_u64;
+///         for i in 0..1_000 {
+///             cx.check()?; // leaves the loop once the scope is cancelled
+///             sum += i;
+///         }
+///         Ok::<_, Cancelled>(sum)
+///     });
+///     Ok(sum.await)
+/// })
+/// .await?;
+/// assert_eq!(sum, 499_500);
+/// # Ok(())
+/// # }
+/// ```
+pub struct BlockingCx {
+    node: Arc<Node>,
+    id: u64,
+    daemon: bool,
+}
+
+impl BlockingCx {
+    /// Whether this child has been cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.check().is_err()
+    }
+
+    /// `Err` once this child has been cancelled. Call it wherever the work can stop.
+    ///
+    /// # Errors
+    ///
+    /// The notice of the cancellation.
+    pub fn check(&self) -> Result<(), Cancelled> {
+        match self.node.status(self.id, self.daemon) {
+            Status::Run => Ok(()),
+            Status::Told(cancelled, _) | Status::Stop(cancelled, _) => Err(cancelled),
+        }
+    }
+
+    /// What is left until the deadline that holds; `None` without one, zero once it has passed.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.node.remaining()
+    }
+}
+
+impl fmt::Debug for BlockingCx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingCx").field("scope", &self.node.id()).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What a blocking child, its handle and its canceller share.
+struct Cell<F, O, E, M>
+where
+    O: ChildOutput<E>,
+    M: Membership,
+{
+    state: Mutex<State<F, O::Value, M>>,
+    types: PhantomData<fn() -> (O, E)>,
+}
+
+struct State<F, T, M: Membership> {
+    /// Still waits for a thread.
+    queued: Option<(F, Life<M>)>,
+    end: Option<Result<T, Gone>>,
+    joiner: Option<Waker>,
+    ended: bool,
+    handle_gone: bool,
+}
+
+impl<F, O, E, M> Cell<F, O, E, M>
+where
+    F: FnOnce(&BlockingCx) -> O,
+    O: ChildOutput<E>,
+    E: Debug + Send + 'static,
+    M: Membership,
+{
+    /// Takes the closure out of the queue, if it is still there and is to stop.
+    fn stop_queued(&self) {
+        let queued = {
+            let mut state = lock(&self.state);
+            let stop = state.queued.as_ref().is_some_and(|(_, life)| life.is_to_stop());
+            if stop { state.queued.take() } else { None }
+        };
+        if let Some((closure, life)) = queued {
+            self.end_unrun(closure, life);
+        }
+    }
+
+    /// Runs on the blocking thread.
+    fn run(&self) {
+        let queued = lock(&self.state).queued.take();
+        let Some((closure, mut life)) = queued else { return };
+        if life.is_to_stop() {
+            return self.end_unrun(closure, life);
+        }
+        let cx = BlockingCx { node: Arc::clone(life.node()), id: life.id(), daemon: life.is_daemon() };
+        let (ran, dead) = life.run(|| closure(&cx));
+        life.give_back(dead);
+        life.end_opened();
+        let (end, result) = match ran {
+            Ran::Done(output) => match output.into_result() {
+                Ok(value) => (End::Value, Ok(value)),
+                Err(error) => (End::Failed(Failure::Error(Box::new(error) as BoxedError)), Err(Gone::Failed)),
+            },
+            Ran::Panicked(panic) => (End::Failed(Failure::Panic(panic)), Err(Gone::Failed)),
+            Ran::DeadChild => (End::AwaitedDead, Err(Gone::AwaitedDead)),
+        };
+        life.record(end, None);
+        self.deliver(result, life);
+    }
+
+    /// Ends a closure that never ran: stopped in the queue, or dropped with its runtime.
+    fn end_unrun(&self, closure: F, mut life: Life<M>) {
+        let (end, gone) = life.end_from_outside();
+        let destructor = life.drop_code(|| drop(closure));
+        life.record(end, destructor);
+        self.deliver(Err(gone), life);
+    }
+
+    /// The exit is recorded; now the output finds its owner, and the hold is released last (P1).
+    fn deliver(&self, end: Result<O::Value, Gone>, mut life: Life<M>) {
+        let (joiner, unread) = {
+            let mut state = lock(&self.state);
+            state.ended = true;
+            let unread = if state.handle_gone { Some(end) } else { state.end.replace(end) };
+            (state.joiner.take(), unread)
+        };
+        let (ran, dead) = life.run(|| drop(unread));
+        life.give_back(dead);
+        if let Some(panic) = ran.into_panic() {
+            life.node().own_failure(life.member(), panic);
+        }
+        life.release();
+        wake_all(joiner);
+    }
+}
+
+/// The waker that the scope keeps for a queued closure: to be woken is to be told to look.
+impl<F, O, E, M> Wake for Cell<F, O, E, M>
+where
+    F: FnOnce(&BlockingCx) -> O + Send + 'static,
+    O: ChildOutput<E> + 'static,
+    O::Value: Send + 'static,
+    E: Debug + Send + 'static,
+    M: Membership + Send + 'static,
+{
+    fn wake(self: Arc<Self>) {
+        self.stop_queued();
+    }
+}
+
+impl<F, O, E, M> OutputSlot<O::Value> for Cell<F, O, E, M>
+where
+    F: FnOnce(&BlockingCx) -> O + Send + 'static,
+    O: ChildOutput<E> + 'static,
+    O::Value: Send + 'static,
+    E: Debug + Send + 'static,
+    M: Membership + Send + 'static,
+{
+    fn poll_output(&self, cx: &mut Context<'_>) -> Poll<Result<O::Value, Gone>> {
+        let waker = cx.waker().clone();
+        let mut state = lock(&self.state);
+        if let Some(end) = state.end.take() {
+            return Poll::Ready(end);
+        }
+        let old = state.joiner.replace(waker);
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+
+    fn is_finished(&self) -> bool {
+        lock(&self.state).ended
+    }
+
+    fn release(&self) -> Option<Result<O::Value, Gone>> {
+        let mut state = lock(&self.state);
+        state.handle_gone = true;
+        state.end.take()
+    }
+
+    fn nudge(&self) -> Option<Waker> {
+        self.stop_queued();
+        None
+    }
+}
+
+/// What Tokio's blocking pool runs, or drops unrun when its runtime ends.
+struct Shell<F, O, E, M>(Arc<Cell<F, O, E, M>>)
+where
+    F: FnOnce(&BlockingCx) -> O,
+    O: ChildOutput<E>,
+    E: Debug + Send + 'static,
+    M: Membership;
+
+impl<F, O, E, M> Drop for Shell<F, O, E, M>
+where
+    F: FnOnce(&BlockingCx) -> O,
+    O: ChildOutput<E>,
+    E: Debug + Send + 'static,
+    M: Membership,
+{
+    fn drop(&mut self) {
+        let queued = lock(&self.0.state).queued.take();
+        if let Some((closure, life)) = queued {
+            self.0.end_unrun(closure, life);
+        }
+    }
+}
+
+/// Starts a blocking child.
+pub(crate) fn spawn_blocking<'n, F, O, E, M>(
+    scope: &'n Scope<E>,
+    closure: F,
+    admitted: Admitted<M>,
+) -> Child<'n, O::Value, E>
+where
+    F: FnOnce(&BlockingCx) -> O + Send + 'static,
+    O: ChildOutput<E> + 'static,
+    O::Value: Send + 'static,
+    E: Debug + Send + 'static,
+    M: Membership + Send + 'static,
+{
+    let (id, kind, place) = (admitted.id, admitted.kind, admitted.label.place);
+    let state = State { queued: None, end: None, joiner: None, ended: false, handle_gone: false };
+    let cell = Arc::new(Cell { state: Mutex::new(state), types: PhantomData });
+    let mut life = Life::new(admitted);
+    // Known from the start: it may wait long for a thread.
+    life.enter_as(&Waker::from(Arc::clone(&cell)));
+    lock(&cell.state).queued = Some((closure, life));
+    // It may have been cancelled in between, when there was nothing to take out.
+    cell.stop_queued();
+    let shell = Shell(Arc::clone(&cell));
+    let run = move || shell.0.run();
+    drop(rt::spawn_blocking(run));
+    Child::new(scope, id, kind, place, Source::Slot(cell))
+}

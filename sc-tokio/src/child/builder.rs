@@ -1,0 +1,150 @@
+//! `task()`: a child with attributes.
+
+use std::fmt::{self, Debug};
+use std::panic::Location;
+
+use sc_core::{ChildKind, Name};
+
+use super::{BlockingCx, Child, ChildOutput};
+use crate::nursery::Nursery;
+use crate::scope::{Scope, ScopeFn};
+
+/// Sets a child's attributes before it is spawned; made by [`Scope::task`].
+///
+/// There are two axes. **Who waits for it**: the scope waits for an ordinary child and lets it hold
+/// the scope open; a [`daemon`](Self::daemon) is stopped when everybody else is done. **Whose
+/// failure it is**: an ordinary child's failure is its scope's; an [`isolated`](Self::isolated)
+/// child's belongs to whoever joins it.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sc_tokio::{Cancelled, nursery};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Cancelled> {
+/// nursery!(async |n| {
+///     let _ = n.task().name("heartbeat").daemon().spawn(async {
+///         loop {
+///             tokio::time::sleep(Duration::from_secs(1)).await;
+///         }
+///     });
+///     Ok(()) // the heartbeat is stopped when the body is done
+/// })
+/// .await
+/// # }
+/// ```
+#[must_use = "nothing is started before one of the `spawn` methods is called"]
+pub struct TaskBuilder<'n, E, N = ()> {
+    scope: &'n Scope<E>,
+    nursery: N,
+    kind: ChildKind,
+    name: Option<Name>,
+}
+
+impl<'n, E> TaskBuilder<'n, E> {
+    pub(crate) fn new(scope: &'n Scope<E>) -> Self {
+        Self { scope, nursery: (), kind: ChildKind::LINKED, name: None }
+    }
+}
+
+impl<'n, 'env, E> TaskBuilder<'n, E, &'n Nursery<'env, E>> {
+    pub(crate) fn in_nursery(nursery: &'n Nursery<'env, E>) -> Self {
+        Self { scope: nursery, nursery, kind: ChildKind::LINKED, name: None }
+    }
+}
+
+impl<'n, E, N> TaskBuilder<'n, E, N> {
+    /// Names the child, for messages and reports.
+    pub fn name(mut self, name: impl Into<Name>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The child does not hold the scope open: it is stopped when the body and all ordinary
+    /// children are done, newest daemon first. Not offered for borrowed children.
+    pub fn daemon(self) -> TaskBuilder<'n, E> {
+        let Self { scope, kind, name, .. } = self;
+        TaskBuilder { scope, nursery: (), kind: ChildKind { daemon: true, ..kind }, name }
+    }
+
+    /// The child's failure is not the scope's: it belongs to whoever joins the child, else to the
+    /// outcome's further failures.
+    pub fn isolated(mut self) -> Self {
+        self.kind.isolated = true;
+        self
+    }
+}
+
+impl<'n, E, N> TaskBuilder<'n, E, N>
+where
+    E: Debug + Send + 'static,
+{
+    /// Spawns the child as a Tokio task of its own; see [`Scope::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> Child<'n, <F::Output as ChildOutput<E>>::Value, E>
+    where
+        F: Future + Send + 'static,
+        F::Output: ChildOutput<E>,
+        <F::Output as ChildOutput<E>>::Value: Send + 'static,
+    {
+        self.scope.spawn_child(future, self.kind, self.name, Location::caller())
+    }
+
+    /// Spawns a child that can spawn siblings; see [`Scope::spawn_with`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    #[track_caller]
+    pub fn spawn_with<F, O>(self, code: F) -> Child<'n, O::Value, E>
+    where
+        F: for<'a> ScopeFn<&'a Scope<E>, O> + Send + 'static,
+        O: ChildOutput<E> + 'static,
+        O::Value: Send + 'static,
+    {
+        self.scope.spawn_child_with(code, self.kind, self.name, Location::caller())
+    }
+
+    /// Spawns a closure on a blocking thread; see [`Scope::spawn_blocking`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    #[track_caller]
+    pub fn spawn_blocking<F, O>(self, closure: F) -> Child<'n, O::Value, E>
+    where
+        F: FnOnce(&BlockingCx) -> O + Send + 'static,
+        O: ChildOutput<E> + 'static,
+        O::Value: Send + 'static,
+    {
+        self.scope.spawn_child_blocking(closure, self.kind, self.name, Location::caller())
+    }
+}
+
+impl<'n, 'env, E> TaskBuilder<'n, E, &'n Nursery<'env, E>>
+where
+    E: Debug + Send + 'static,
+{
+    /// Spawns a child that may borrow from around the block; see [`Nursery::spawn_borrowed`].
+    #[track_caller]
+    pub fn spawn_borrowed<F>(self, future: F) -> Child<'n, <F::Output as ChildOutput<E>>::Value, E>
+    where
+        F: Future + Send + 'env,
+        F::Output: ChildOutput<E>,
+        <F::Output as ChildOutput<E>>::Value: Send + 'env,
+    {
+        super::spawn_borrowed(self.nursery, future, self.kind, self.name, Location::caller())
+    }
+}
+
+impl<E, N> fmt::Debug for TaskBuilder<'_, E, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskBuilder").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}

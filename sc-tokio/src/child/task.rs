@@ -1,0 +1,450 @@
+//! The wrapper around the code of a child: its frame, its count, its one exit.
+//!
+//! Every child but a blocking one runs in a [`ChildTask`]: parallel ones as a Tokio task, borrowed
+//! ones inside the body's. It polls the code as a frame, drops it when the child is to stop,
+//! and reports one exit whichever way the child ends: with an output, by a panic, by a stop, or
+//! dropped from outside (by an abort, or by a runtime that shuts down).
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use pin_project_lite::pin_project;
+use sc_core::{Cancelled, ChildId, ChildKind, End, Exit, Failure, FailureRecord, Member, Panic, Told};
+
+use super::output::ChildOutput;
+use crate::fault::{BoxedError, Fault};
+use crate::frame::{Ambient, Dead, Frame, Opened, Ran, Who};
+use crate::hold::Hold;
+use crate::node::{Node, Status};
+use crate::present::Label;
+use crate::rt::Instant;
+use crate::work::Work;
+
+/// Why a child gave no value.
+#[derive(Debug, Clone)]
+pub(crate) enum Gone {
+    /// It failed; whose the failure is, the books say.
+    Failed,
+    /// It was cancelled, and with `None` its scope was.
+    Cancelled(Option<Cancelled>),
+    /// It awaited a child that could give no value, and shared its fate.
+    AwaitedDead,
+}
+
+/// How a child belongs to its scope while it lives.
+pub(crate) trait Membership: Sized {
+    fn node(&self) -> &Arc<Node>;
+    fn lend(self) -> Ambient;
+    fn returned(ambient: Ambient) -> Self;
+}
+
+impl Membership for Hold {
+    fn node(&self) -> &Arc<Node> {
+        Self::node(self)
+    }
+
+    fn lend(self) -> Ambient {
+        Ambient::Counted(self)
+    }
+
+    fn returned(ambient: Ambient) -> Self {
+        match ambient {
+            Ambient::Counted(hold) => hold,
+            Ambient::Plain(_) => unreachable!("a frame gives back what it was lent"),
+        }
+    }
+}
+
+impl Membership for Arc<Node> {
+    fn node(&self) -> &Arc<Node> {
+        self
+    }
+
+    fn lend(self) -> Ambient {
+        Ambient::Plain(self)
+    }
+
+    fn returned(ambient: Ambient) -> Self {
+        match ambient {
+            Ambient::Plain(node) => node,
+            Ambient::Counted(_) => unreachable!("a frame gives back what it was lent"),
+        }
+    }
+}
+
+/// Where the child is known to wait.
+enum Waits {
+    NotYet(Label),
+    In(u32),
+}
+
+/// What a child is made from.
+pub(crate) struct Admitted<M> {
+    pub(crate) member: M,
+    pub(crate) id: u64,
+    /// The word of its scope when it was admitted.
+    pub(crate) seen: u64,
+    pub(crate) kind: ChildKind,
+    pub(crate) label: Label,
+}
+
+pin_project! {
+    /// See the module.
+    pub(crate) struct ChildTask<F, E, M>
+    where
+        M: Membership,
+    {
+        // `None` once it is dropped.
+        #[pin]
+        code: Option<F>,
+        life: Life<M>,
+        error: PhantomData<fn() -> E>,
+    }
+
+    impl<F, E, M: Membership> PinnedDrop for ChildTask<F, E, M> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.life.member.is_some() {
+                let (end, gone) = this.life.end_from_outside();
+                this.life.hand_down(&gone);
+                let destructor = this.life.drop_code(|| this.code.set(None));
+                this.life.exit(end, destructor);
+            }
+        }
+    }
+}
+
+/// All of a child but its code; not generic over it.
+pub(super) struct Life<M: Membership> {
+    /// `None` once the child has ended. Released last (P1).
+    member: Option<M>,
+    opened: Opened,
+    id: u64,
+    seen: u64,
+    waits: Waits,
+    kind: ChildKind,
+    told: Told,
+}
+
+impl<F, E, M: Membership> ChildTask<F, E, M> {
+    pub(crate) fn new(admitted: Admitted<M>, code: F) -> Self {
+        Self { code: Some(code), life: Life::new(admitted), error: PhantomData }
+    }
+}
+
+impl<F, E, M> Future for ChildTask<F, E, M>
+where
+    F: Future,
+    F::Output: ChildOutput<E>,
+    E: Debug + Send + 'static,
+    M: Membership,
+{
+    type Output = Result<<F::Output as ChildOutput<E>>::Value, Gone>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let life = this.life;
+        if let Some(gone) = life.look(&mut || this.code.set(None)) {
+            return Poll::Ready(Err(gone));
+        }
+        let mut output = None;
+        let (ran, dead) = life.run(|| {
+            let code = this.code.as_mut().as_pin_mut().expect("a child is not polled after its end");
+            if let Poll::Ready(ready) = code.poll(cx) {
+                output = Some(ready);
+                // In the same run as the poll: one visit to the thread-local slot is enough.
+                this.code.set(None);
+            }
+        });
+        if let Some(output) = output {
+            life.give_back(dead);
+            return Poll::Ready(life.finish_with::<F::Output, E>(output, ran.into_panic()));
+        }
+        let mut drop_code = || this.code.set(None);
+        let (end, gone) = match (ran, dead) {
+            (Ran::Done(()), None) => return life.wait(cx, &mut drop_code).map(Err),
+            (Ran::Panicked(panic), dead) => {
+                life.give_back(dead);
+                (End::Failed(Failure::Panic(panic)), Gone::Failed)
+            }
+            // Awaiting a child that can give no value ends the frame, whatever its grace.
+            (Ran::Done(()) | Ran::DeadChild, dead) => match dead.and_then(|dead| dead.failure) {
+                Some(failure) => (End::Failed(failure), Gone::Failed),
+                None => (End::AwaitedDead, Gone::AwaitedDead),
+            },
+        };
+        let failed = life.finish(end, &mut drop_code);
+        Poll::Ready(Err(if failed { Gone::Failed } else { gone }))
+    }
+}
+
+impl<M: Membership> Life<M> {
+    pub(super) fn new(admitted: Admitted<M>) -> Self {
+        let Admitted { member, id, seen, kind, label } = admitted;
+        let (member, opened, waits) = (Some(member), Opened::default(), Waits::NotYet(label));
+        Self { member, opened, id, seen, waits, kind, told: Told::Nobody }
+    }
+
+    pub(super) fn node(&self) -> &Arc<Node> {
+        self.member.as_ref().expect("a child is a member until its exit").node()
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn is_daemon(&self) -> bool {
+        self.kind.daemon
+    }
+
+    pub(super) fn member(&self) -> Member {
+        Member::child(ChildId::new(self.id))
+    }
+
+    pub(super) fn is_to_stop(&self) -> bool {
+        self.node().word() != self.seen && matches!(self.node().status(self.id, self.kind.daemon), Status::Stop(..))
+    }
+
+    /// Puts the child on the list of those who wait, whatever it has been told meanwhile.
+    pub(super) fn enter_as(&mut self, waker: &Waker) {
+        while let Waits::NotYet(label) = &self.waits {
+            let seen = self.node().word();
+            if let Ok(slot) = self.node().enter(seen, label.clone(), waker.clone()) {
+                self.waits = Waits::In(slot);
+            }
+        }
+    }
+
+    /// The frame has ended: so do the scopes it opened and left open.
+    pub(super) fn end_opened(&mut self) {
+        self.opened.end();
+    }
+
+    /// Runs user code as this child's frame.
+    pub(super) fn run<R>(&mut self, code: impl FnOnce() -> R) -> (Ran<R>, Option<Box<Dead>>) {
+        let member = self.member.take().expect("a child is a member until its exit");
+        let who = Who::Child { id: self.id, daemon: self.kind.daemon };
+        let frame = Frame::new(member.lend(), who, std::mem::take(&mut self.opened));
+        let (frame, ran) = frame.run(code);
+        self.member = Some(M::returned(frame.ambient));
+        self.opened = frame.opened;
+        (ran, frame.dead)
+    }
+
+    /// Looks whether something changed, and ends the child if it is to stop.
+    fn look(&mut self, drop_code: &mut dyn FnMut()) -> Option<Gone> {
+        let word = self.node().word();
+        if word == self.seen {
+            return None;
+        }
+        self.seen = word;
+        match self.node().status(self.id, self.kind.daemon) {
+            Status::Run => {}
+            Status::Told(cancelled, told) => {
+                self.told = told;
+                self.hand_down(&told_by(told, cancelled));
+            }
+            Status::Stop(cancelled, told) => {
+                self.told = told;
+                let gone = told_by(told, cancelled);
+                self.hand_down(&gone);
+                let end = if told == Told::ByScope { End::Cut } else { End::Stopped };
+                let failed = self.finish(end, drop_code);
+                return Some(if failed { Gone::Failed } else { gone });
+            }
+        }
+        None
+    }
+
+    /// Parks the child: known by name from its first `Pending` on.
+    fn wait(&mut self, cx: &mut Context<'_>, drop_code: &mut dyn FnMut()) -> Poll<Gone> {
+        loop {
+            let looked_before = self.seen;
+            if let Some(gone) = self.look(drop_code) {
+                return Poll::Ready(gone);
+            }
+            match &self.waits {
+                // Our waker may have been taken when the epoch changed.
+                Waits::In(slot) if looked_before != self.seen => self.renew(*slot, cx),
+                Waits::In(_) => return Poll::Pending,
+                Waits::NotYet(label) => {
+                    let (label, waker) = (label.clone(), cx.waker().clone());
+                    if let Ok(slot) = self.node().enter(self.seen, label, waker) {
+                        self.waits = Waits::In(slot);
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    fn renew(&self, slot: u32, cx: &Context<'_>) {
+        let waker = cx.waker().clone();
+        let old = self.node().books().present.renew(slot, waker);
+        drop(old);
+    }
+
+    /// Scopes that this child opened learn why it is cancelled before they are dropped (P6).
+    fn hand_down(&self, gone: &Gone) {
+        let Gone::Cancelled(Some(cancelled)) = gone else { return };
+        let stop_at =
+            self.node().books().stops.at(self.id).unwrap_or_else(|| Some(Instant::now())).map(Instant::into_std);
+        let mut work = Work::default();
+        for node in self.opened.iter() {
+            node.inherit(cancelled, stop_at, &mut work);
+        }
+        work.run();
+    }
+
+    /// The code gave an output and was dropped, perhaps with a panic.
+    fn finish_with<O, E>(&mut self, output: O, destructor: Option<Panic>) -> Result<O::Value, Gone>
+    where
+        O: ChildOutput<E>,
+        E: Debug + Send + 'static,
+    {
+        self.opened.end();
+        match (output.into_result(), destructor) {
+            (Ok(value), None) => {
+                self.exit(End::Value, None);
+                Ok(value)
+            }
+            (Ok(value), Some(panic)) => {
+                let (ran, dead) = self.run(|| drop(value));
+                self.give_back(dead);
+                self.exit(End::Failed(Failure::Panic(panic)), ran.into_panic());
+                Err(Gone::Failed)
+            }
+            (Err(error), destructor) => {
+                self.exit(End::Failed(Failure::Error(Box::new(error))), destructor);
+                Err(Gone::Failed)
+            }
+        }
+    }
+
+    /// A failure that the frame was marked with, and then did not need.
+    pub(super) fn give_back(&self, dead: Option<Box<Dead>>) {
+        if let Some(failure) = dead.and_then(|dead| dead.failure) {
+            self.node().give_back(failure);
+        }
+    }
+
+    /// Drops the code and reports the exit. Whether a destructor's panic made it a failure.
+    fn finish(&mut self, end: End<BoxedError>, drop_code: &mut dyn FnMut()) -> bool {
+        let destructor = self.drop_code(drop_code);
+        let failed = destructor.is_some();
+        self.exit(end, destructor);
+        failed
+    }
+
+    pub(super) fn drop_code(&mut self, drop_code: impl FnOnce()) -> Option<Panic> {
+        let (ran, dead) = self.run(drop_code);
+        self.give_back(dead);
+        self.opened.end();
+        ran.into_panic()
+    }
+
+    /// The one exit of a child: recorded first, then its hold is released (P1, P4).
+    fn exit(&mut self, end: End<BoxedError>, destructor: Option<Panic>) {
+        self.record(end, destructor);
+        self.release();
+    }
+
+    pub(super) fn release(&mut self) {
+        self.member = None;
+    }
+
+    pub(super) fn record(&mut self, end: End<BoxedError>, destructor: Option<Panic>) {
+        let node = self.node();
+        let plain = matches!(end, End::Value) && destructor.is_none() && !self.kind.daemon;
+        let silent = plain && !node.watches_successes() && node.word() == self.seen && self.told == Told::Nobody;
+        match &self.waits {
+            _ if !silent => {
+                let node = Arc::clone(node);
+                self.observe(&node);
+                self.report(&node, end, destructor);
+            }
+            Waits::NotYet(_) => {}
+            Waits::In(slot) => {
+                let left = node.books().present.leave(*slot);
+                drop(left);
+            }
+        }
+    }
+
+    /// A child that ended before it looked may have been told to stop all the same.
+    fn observe(&mut self, node: &Node) {
+        if self.told == Told::Nobody && node.word() != self.seen {
+            if let Status::Told(_, told) | Status::Stop(_, told) = node.status(self.id, self.kind.daemon) {
+                self.told = told;
+            }
+        }
+    }
+
+    fn report(&self, node: &Arc<Node>, end: End<BoxedError>, destructor: Option<Panic>) {
+        let now = Instant::now().into_std();
+        let mut work = Work::default();
+        let mut books = node.books();
+        let (waker, label) = match &self.waits {
+            Waits::NotYet(label) => (None, Some(label.clone())),
+            Waits::In(slot) => books.present.leave(*slot),
+        };
+        let stop = books.stops.ended(self.id);
+        let id = ChildId::new(self.id);
+        let mut member = Member::child(id);
+        if let Some(label) = label {
+            member = member.named(label.name.map(|name| *name)).at(label.place);
+        }
+        let is_plain_success = matches!(end, End::Value) && destructor.is_none();
+        if !is_plain_success || node.watches_successes() || self.kind.daemon {
+            let exit = Exit { end, destructor, told: self.told };
+            let effects = books.scope.child_exited(id, self.kind, &member, exit, now);
+            books.apply(node, effects, &mut work);
+        }
+        drop(books);
+        drop((waker, stop));
+        work.run();
+    }
+
+    /// Dropped by somebody else: because it was told to stop, else its runtime ended.
+    pub(super) fn end_from_outside(&mut self) -> (End<BoxedError>, Gone) {
+        match self.node().status(self.id, self.kind.daemon) {
+            Status::Run => (End::RuntimeEnded, Gone::Cancelled(None)),
+            Status::Told(cancelled, told) | Status::Stop(cancelled, told) => {
+                self.told = told;
+                let end = if told == Told::ByScope { End::Cut } else { End::Stopped };
+                (end, told_by(told, cancelled))
+            }
+        }
+    }
+}
+
+/// What the handle of a child that was told to stop finds.
+fn told_by(told: Told, cancelled: Cancelled) -> Gone {
+    Gone::Cancelled((told != Told::ByScope).then_some(cancelled))
+}
+
+impl Node {
+    /// A failure of this scope that was on its way to a frame, and found it did not need it.
+    pub(crate) fn give_back(self: &Arc<Self>, failure: Fault) {
+        let record = FailureRecord { member: Member::some_child(), failure };
+        if self.is_closed() {
+            crate::hook::unhandled(self.origin(), record);
+        } else {
+            self.input(|books| books.scope.unclaimed(record));
+        }
+    }
+
+    /// A failure that nobody but the scope can own: of a destructor, in most cases.
+    pub(crate) fn own_failure(self: &Arc<Self>, member: Member, panic: Panic) {
+        let record = FailureRecord { member, failure: Failure::Panic(panic) };
+        if self.is_closed() {
+            crate::hook::unhandled(self.origin(), record);
+            return;
+        }
+        let now = Instant::now().into_std();
+        self.input(|books| books.scope.failed(record, now));
+    }
+}

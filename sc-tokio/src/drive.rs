@@ -1,0 +1,394 @@
+//! The driver: polls body and borrowed children, and takes the scope through its phases.
+
+use std::fmt::{self, Debug};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_buffered::FuturesUnordered;
+use pin_project_lite::pin_project;
+use sc_core::{BodyEnd, CancelRequest, Failure, Member, Origin, Outcome, Panic, Reason};
+
+use crate::carrier::Carrier;
+use crate::child::BorrowedTask;
+use crate::events::{self, Notice};
+use crate::fault::{self, BoxedError};
+use crate::frame::{self, Ambient, Dead, Frame, Opened, Ran, Who};
+use crate::node::Node;
+use crate::nursery::Nursery;
+use crate::open::Setup;
+use crate::rt::Instant;
+use crate::teardown::{self, By};
+use crate::wake::drop_quietly;
+
+/// The outcome of a scope and what it was, for the builder to turn into a result.
+pub struct Ended<T, E> {
+    outcome: Outcome<T, E>,
+    node: Arc<Node>,
+}
+
+impl<T, E> Ended<T, E> {
+    pub(crate) fn into_outcome(self) -> Outcome<T, E> {
+        self.outcome
+    }
+}
+
+impl<T, E: Debug + Send + 'static> Ended<T, E> {
+    /// The result; further failures go to the hook (P4).
+    pub(crate) fn into_result(self) -> Result<T, Failure<E>> {
+        let origin: &Origin = self.node.origin();
+        crate::hook::further(origin, self.outcome)
+    }
+}
+
+impl<T, E> fmt::Debug for Ended<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ended").field("scope", &self.node.id()).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Hands the builder's set-up to the block inside, at the first poll.
+    pub(crate) struct Opening<F> {
+        setup: Option<Setup>,
+        #[pin]
+        block: F,
+    }
+}
+
+impl<F> Opening<F> {
+    pub(crate) fn new(setup: Setup, block: F) -> Self {
+        Self { setup: Some(setup), block }
+    }
+}
+
+impl<F: Future> Future for Opening<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if let Some(setup) = this.setup.take() {
+            Nursery::<()>::hand_over(setup);
+        }
+        this.block.poll(cx)
+    }
+}
+
+pin_project! {
+    #[project = BodyProjection]
+    enum Body<B, T> {
+        Running { #[pin] code: B },
+        Ended { value: Option<T> },
+    }
+}
+
+/// The borrowed children that the driver polls.
+type BorrowedSet<'env> = FuturesUnordered<BorrowedTask<'env>>;
+
+/// All of the driver but the body.
+struct Progress<'env> {
+    opened: Opened,
+    borrowed: Option<Box<BorrowedSet<'env>>>,
+    carrier: Option<Box<Carrier>>,
+    external: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    seen: u64,
+    polled: bool,
+    released: bool,
+    closed: bool,
+}
+
+pin_project! {
+    /// The future of an open scope; made by [`drive`].
+    pub struct Drive<'n, 'env, T, E, B> {
+        nursery: &'n Nursery<'env, E>,
+        #[pin]
+        body: Body<B, T>,
+        progress: Progress<'env>,
+    }
+
+    impl<T, E, B> PinnedDrop for Drive<'_, '_, T, E, B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if !this.progress.closed {
+                let node = Arc::clone(this.nursery.node());
+                let body = &mut this.body;
+                let mut drop_body = || body.set(Body::Ended { value: None });
+                this.progress.abandon(&node, this.nursery.take_inbox(), &mut drop_body);
+            }
+        }
+    }
+}
+
+/// Runs `body` as the body of the nursery's scope.
+pub fn drive<'n, 'env, T, E, B>(nursery: &'n Nursery<'env, E>, body: B) -> Drive<'n, 'env, T, E, B>
+where
+    B: Future<Output = Result<T, E>>,
+{
+    let progress = Progress {
+        opened: Opened::default(),
+        borrowed: None,
+        carrier: None,
+        external: nursery.node().books().external.take(),
+        seen: 0,
+        polled: false,
+        released: false,
+        closed: false,
+    };
+    Drive { nursery, body: Body::Running { code: body }, progress }
+}
+
+impl<T, E, B> Future for Drive<'_, '_, T, E, B>
+where
+    B: Future<Output = Result<T, E>>,
+    E: Debug + Send + 'static,
+{
+    type Output = Ended<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let (nursery, progress) = (*this.nursery, this.progress);
+        let node = nursery.node();
+        progress.unpark(node);
+        let mut first = true;
+        loop {
+            if let BodyProjection::Running { code } = this.body.as_mut().project() {
+                let end = if progress.is_stopped(node) {
+                    Some((BodyEnd::Cut, None))
+                } else if std::mem::take(&mut first) {
+                    progress.poll_body(node, code, cx)
+                } else {
+                    None
+                };
+                if let Some((end, value)) = end {
+                    let body = &mut this.body;
+                    progress.end_body(node, end, &mut || body.set(Body::Ended { value: None }));
+                    if let BodyProjection::Ended { value: slot } = this.body.as_mut().project() {
+                        *slot = value;
+                    }
+                }
+            }
+            progress.poll_borrowed(node, nursery, cx);
+            let body_ended = matches!(this.body.as_mut().project(), BodyProjection::Ended { .. });
+            progress.go_on(node, body_ended, cx);
+            if teardown::poll(node, By::Driver, cx).is_ready() {
+                progress.closed = true;
+                let value = match this.body.as_mut().project() {
+                    BodyProjection::Ended { value } => value.take(),
+                    BodyProjection::Running { .. } => None,
+                };
+                return Poll::Ready(finish(node, value));
+            }
+            if progress.park(node, cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// The outcome of a closed scope.
+fn finish<T, E: Send + 'static>(node: &Arc<Node>, value: Option<T>) -> Ended<T, E> {
+    frame::closed();
+    let spawned = node.spawned();
+    let outcome = node.books().scope.finish(value, spawned);
+    Ended { outcome: outcome.map_err(fault::restore_error), node: Arc::clone(node) }
+}
+
+impl<'env> Progress<'env> {
+    fn unpark(&mut self, node: &Arc<Node>) {
+        if let Some(carrier) = &mut self.carrier {
+            carrier.unpark(node);
+        }
+    }
+
+    fn park(&mut self, node: &Arc<Node>, cx: &mut Context<'_>) -> bool {
+        if node.books().adopted {
+            return node.wait_for_close(cx);
+        }
+        self.carrier.get_or_insert_default().park(node, cx)
+    }
+
+    /// Whether the body is to be dropped. A scope born cancelled polls its body once, and a body
+    /// that is ready then wins (P8).
+    fn is_stopped(&mut self, node: &Arc<Node>) -> bool {
+        if !self.polled {
+            self.polled = true;
+            return false;
+        }
+        let word = node.word();
+        if word == self.seen {
+            return false;
+        }
+        self.seen = word;
+        node.books().scope.is_stopped()
+    }
+
+    /// Runs code as the body's frame.
+    fn run<R>(&mut self, node: &Arc<Node>, code: impl FnOnce() -> R) -> (Ran<R>, Option<Box<Dead>>) {
+        let frame = Frame::new(Ambient::Plain(Arc::clone(node)), Who::Body, std::mem::take(&mut self.opened));
+        let (frame, ran) = frame.run(code);
+        self.opened = frame.opened;
+        (ran, frame.dead)
+    }
+
+    fn poll_body<B, T, E>(
+        &mut self,
+        node: &Arc<Node>,
+        code: Pin<&mut B>,
+        cx: &mut Context<'_>,
+    ) -> Option<(BodyEnd<BoxedError>, Option<T>)>
+    where
+        B: Future<Output = Result<T, E>>,
+        E: Debug + Send + 'static,
+    {
+        let (ran, dead) = self.run(node, || code.poll(cx));
+        let failure = dead.map(|dead| dead.failure);
+        let end = match (ran, failure) {
+            (Ran::Done(Poll::Pending), None) => return None,
+            (Ran::Done(Poll::Ready(result)), failure) => {
+                give_back(node, failure.flatten());
+                return Some(match result {
+                    Ok(value) => (BodyEnd::Value, Some(value)),
+                    Err(error) => (BodyEnd::Failed(Failure::Error(Box::new(error) as BoxedError)), None),
+                });
+            }
+            (Ran::Panicked(panic), failure) => {
+                give_back(node, failure.flatten());
+                BodyEnd::Failed(Failure::Panic(panic))
+            }
+            (Ran::Done(Poll::Pending) | Ran::DeadChild, Some(Some(failure))) => BodyEnd::Failed(failure),
+            (Ran::Done(Poll::Pending) | Ran::DeadChild, _) => BodyEnd::AwaitedDead,
+        };
+        Some((end, None))
+    }
+
+    /// Drops the body and reports its end.
+    fn end_body(&mut self, node: &Arc<Node>, end: BodyEnd<BoxedError>, drop_body: &mut dyn FnMut()) {
+        let destructor = self.drop_body(node, drop_body);
+        let now = Instant::now().into_std();
+        node.input(|books| books.scope.body_ended(end, destructor, now));
+    }
+
+    fn drop_body(&mut self, node: &Arc<Node>, drop_body: &mut dyn FnMut()) -> Option<Panic> {
+        let (ran, dead) = self.run(node, drop_body);
+        give_back(node, dead.and_then(|dead| dead.failure));
+        self.opened.end();
+        ran.into_panic()
+    }
+
+    /// Takes over new borrowed children and polls those that are woken.
+    fn poll_borrowed<E>(&mut self, node: &Arc<Node>, nursery: &Nursery<'env, E>, cx: &mut Context<'_>) {
+        let arrived = nursery.take_inbox();
+        if self.borrowed.is_none() && arrived.is_empty() {
+            return;
+        }
+        let mut set = self.borrowed.take().unwrap_or_default();
+        for task in arrived {
+            set.push(task);
+        }
+        let (ran, _) = self.run(node, || {
+            let mut ended = 0;
+            while let Poll::Ready(Some(())) = poll_next(&mut set, cx) {
+                ended += 1;
+            }
+            ended
+        });
+        match ran {
+            Ran::Done(ended) => node.borrowed_left(ended),
+            // Borrowed children catch their own panics; what comes here is one of the set itself.
+            Ran::Panicked(panic) => node.own_failure(Member::some_child(), panic),
+            Ran::DeadChild => {}
+        }
+        if !set.is_empty() {
+            self.borrowed = Some(set);
+        }
+    }
+
+    /// Time, the outer world, and the end of the open phase. After the body and the borrowed
+    /// children: an error recorded at the same moment outranks a deadline, and that a cancellation (P5).
+    fn go_on(&mut self, node: &Arc<Node>, body_ended: bool, cx: &mut Context<'_>) {
+        if let Some(carrier) = &mut self.carrier {
+            carrier.poll_timer(node, cx);
+        }
+        self.poll_external(node, cx);
+        if body_ended && self.borrowed.is_none() && !self.released {
+            self.released = true;
+            self.external = None;
+            let hold = node.books().driver_hold.take();
+            drop(hold);
+        }
+    }
+
+    fn poll_external(&mut self, node: &Arc<Node>, cx: &mut Context<'_>) {
+        let Some(mut external) = self.external.take() else { return };
+        let (ran, _) = self.run(node, || external.as_mut().poll(cx).is_ready());
+        match ran {
+            Ran::Done(true) => node.cancel(CancelRequest::because(Reason::External)),
+            Ran::Done(false) if !node.is_cancelled() => {
+                self.external = Some(external);
+                return;
+            }
+            Ran::Done(false) | Ran::DeadChild => {}
+            Ran::Panicked(panic) => node.own_failure(Member::body(), panic),
+        }
+        if let Some(panic) = drop_quietly(external) {
+            node.own_failure(Member::body(), panic);
+        }
+    }
+
+    /// The scope's future is dropped before the scope is closed (P3).
+    fn abandon(&mut self, node: &Arc<Node>, inbox: Vec<BorrowedTask<'env>>, drop_body: &mut dyn FnMut()) {
+        let now = Instant::now().into_std();
+        let mut forgotten = false;
+        node.input(|books| {
+            forgotten = books.adopted;
+            books.scope.future_dropped(now)
+        });
+        if !forgotten {
+            events::say(&Notice::FutureGone { origin: node.origin().clone(), forgotten: false });
+        }
+        let mut panics = vec![self.drop_body(node, drop_body)];
+        let borrowed = self.borrowed.take();
+        let (ran, _) = self.run(node, || drop((borrowed, inbox)));
+        panics.push(ran.into_panic());
+        let external = self.external.take();
+        panics.push(drop_quietly(external));
+        for panic in panics.into_iter().flatten() {
+            node.own_failure(Member::body(), panic);
+        }
+        crate::reaper::adopt(node);
+        frame::closed();
+    }
+}
+
+fn poll_next<'env>(set: &mut BorrowedSet<'env>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+    use futures_core::Stream;
+    Pin::new(set).poll_next(cx)
+}
+
+fn give_back(node: &Arc<Node>, failure: Option<crate::fault::Fault>) {
+    if let Some(failure) = failure {
+        node.give_back(failure);
+    }
+}
+
+impl Node {
+    /// The driver of a scope that somebody else carries only waits. Whether it may park.
+    fn wait_for_close(&self, cx: &mut Context<'_>) -> bool {
+        let waker = cx.waker().clone();
+        let old = {
+            let mut books = self.books();
+            if books.scope.phase() == sc_core::Phase::Closed {
+                return false;
+            }
+            books.observer.replace(waker)
+        };
+        drop(old);
+        true
+    }
+}
+
+impl<T, E, B> Debug for Drive<'_, '_, T, E, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drive").field("scope", &self.nursery.id()).finish_non_exhaustive()
+    }
+}

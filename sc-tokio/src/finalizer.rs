@@ -1,0 +1,68 @@
+//! Finalizers: shielded, bounded in time, told how the scope ended (P10).
+//!
+//! Each one runs as the body of a scope of its own that inherits neither cancellation nor deadline.
+//! So what a finalizer spawns is waited for, what hangs is cancelled after `finalizer_timeout`, and a nursery
+//! inside it works as anywhere else.
+
+use std::fmt::Debug;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sc_core::ScopeEnd;
+
+use crate::books::RunningFinalizer;
+use crate::child::ChildOutput;
+use crate::drive;
+use crate::events::{self, Notice};
+use crate::fault;
+use crate::node::Node;
+use crate::nursery::Nursery;
+use crate::open::{Options, Setup};
+use crate::wake::{discard, drop_quietly};
+
+/// Puts a finalizer on the scope's list.
+#[track_caller]
+pub(crate) fn register<F, Fut, E>(node: &Arc<Node>, finalizer: F)
+where
+    F: FnOnce(ScopeEnd) -> Fut + Send + 'static,
+    Fut: Future + Send + 'static,
+    Fut::Output: ChildOutput<E, Value = ()>,
+    E: Debug + Send + 'static,
+{
+    let place = Location::caller();
+    let refused = {
+        let mut books = node.books();
+        let timeout = books.finalizer_timeout;
+        let boxed = Box::new(move |end: ScopeEnd| run::<F, Fut, E>(finalizer, end, timeout, place));
+        if books.scope.admit_finalizer() {
+            books.finalizers.push(boxed);
+            None
+        } else {
+            Some(boxed)
+        }
+    };
+    // Nobody can spawn or defer while finalizers run: every handle is gone by then.
+    if let Some(finalizer) = refused {
+        events::say(&Notice::Refused { origin: node.origin().clone(), place });
+        if let Some(panic) = drop_quietly(finalizer) {
+            discard(panic.into_payload());
+        }
+    }
+}
+
+fn run<F, Fut, E>(finalizer: F, end: ScopeEnd, timeout: Duration, place: &'static Location<'static>) -> RunningFinalizer
+where
+    F: FnOnce(ScopeEnd) -> Fut + Send + 'static,
+    Fut: Future + Send + 'static,
+    Fut::Output: ChildOutput<E, Value = ()>,
+    E: Debug + Send + 'static,
+{
+    let options = Options { timeout: Some(timeout), shielded: true, ..Options::default() };
+    let setup = Setup { place, options: Some(Box::new(options)) };
+    let scope = async move {
+        let nursery = Nursery::<E>::open();
+        drive::drive(&nursery, async move { finalizer(end).await.into_result() }).await
+    };
+    Box::pin(async move { drive::Opening::new(setup, scope).await.into_result().err().map(fault::erase) })
+}

@@ -1,0 +1,105 @@
+//! The failure hook: the last resort for failures that nobody else takes (P4).
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sc_core::{Failure, FailureRecord, Member, Origin, Outcome, OutcomeKind};
+
+use crate::fault::{self, BoxedError};
+
+/// A failure that reached nobody: its handle was dropped, its scope's future was dropped, or the
+/// scope's result had room for one error only.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct UnhandledFailure {
+    /// The scope it happened in.
+    pub scope: Origin,
+    /// Whose failure it is.
+    pub member: Member,
+    /// The error's `Debug` text, or the panic's message.
+    pub message: String,
+    /// Whether it was a panic.
+    pub is_panic: bool,
+}
+
+impl fmt::Display for UnhandledFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {} failed and nobody was there to take it: {}", self.member, self.scope, self.message)
+    }
+}
+
+type Hook = Arc<dyn Fn(&UnhandledFailure) + Send + Sync>;
+
+static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
+
+/// Sets what is called with every failure that reaches nobody else, like the panic hook of `std`.
+///
+/// The default is a `tracing` event at error level (without the `tracing` feature: a line on
+/// standard error). The hook is called once per failure, outside every lock, on the thread where
+/// the failure lost its last taker. A hook that panics is reported on standard error and does not
+/// disturb the scope.
+///
+/// # Examples
+///
+/// ```
+/// sc_tokio::set_failure_hook(|failure| eprintln!("lost: {failure}"));
+/// ```
+pub fn set_failure_hook(hook: impl Fn(&UnhandledFailure) + Send + Sync + 'static) {
+    let hook: Hook = Arc::new(hook);
+    let old = HOOK.write().unwrap_or_else(PoisonError::into_inner).replace(hook);
+    drop(old);
+}
+
+/// Puts the default failure hook back.
+pub fn reset_failure_hook() {
+    let old = HOOK.write().unwrap_or_else(PoisonError::into_inner).take();
+    drop(old);
+}
+
+/// Hands a failure to the hook.
+pub(crate) fn unhandled(scope: &Origin, record: FailureRecord<BoxedError>) {
+    let FailureRecord { member, failure } = record;
+    let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let told = catch_unwind(AssertUnwindSafe(|| {
+        let message = fault::describe(&failure);
+        let failure = UnhandledFailure { scope: scope.clone(), member, message, is_panic: failure.is_panic() };
+        match hook {
+            Some(hook) => hook(&failure),
+            None => default_hook(&failure),
+        }
+    }));
+    for panic in [told.err().map(sc_core::Panic::new), crate::wake::drop_quietly(failure)].into_iter().flatten() {
+        // Nothing is left below the last resort but standard error.
+        eprintln!("sc_tokio: while reporting a failure in {scope}: {panic}");
+        crate::wake::discard(panic.into_payload());
+    }
+}
+
+/// Hands over the failures that a result has no room for.
+pub(crate) fn further<T, E>(scope: &Origin, outcome: Outcome<T, E>) -> Result<T, Failure<E>>
+where
+    E: fmt::Debug + Send + 'static,
+{
+    if outcome.failures().is_empty() {
+        return outcome.into_primary().0;
+    }
+    let members = outcome.report().failed_members.clone();
+    let has_primary = outcome.kind() == OutcomeKind::Failed;
+    let (result, failures) = outcome.into_primary();
+    let members = members.into_iter().skip(usize::from(has_primary));
+    for (member, failure) in members.zip(failures) {
+        unhandled(scope, FailureRecord { member, failure: fault::erase(failure) });
+    }
+    result
+}
+
+#[cfg(feature = "tracing")]
+fn default_hook(failure: &UnhandledFailure) {
+    tracing::error!(target: "sc_tokio", "{failure}");
+}
+
+#[cfg(not(feature = "tracing"))]
+fn default_hook(failure: &UnhandledFailure) {
+    eprintln!("sc_tokio: {failure}");
+}

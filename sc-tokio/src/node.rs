@@ -1,0 +1,388 @@
+//! The node of a scope in the tree: what its driver, its children and its relatives share.
+//!
+//! # Invariants
+//!
+//! 1. No two nodes are locked at once. What one node's change means for another is noted in a
+//!    [`Work`] and done after the lock is released.
+//! 2. No user code runs under the lock: no waker, destructor, policy, hook, subscriber, nor
+//!    `tokio::spawn`, which drops the future at once on a runtime that shuts down.
+//! 3. `word` changes only under the lock, and a change of what a child has to do changes its
+//!    epoch. A child compares before each poll and takes the lock only when they differ.
+//! 4. A cancellation is written to every node below before anybody is woken (P6).
+
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+
+use sc_core::{CancelRequest, Cancelled, ChildKind, Deadline, Effects, Member, Origin, Reason, ScopeId};
+
+use crate::books::Books;
+use crate::child::Gone;
+use crate::events::{self, Notice};
+use crate::fault::BoxedError;
+use crate::hold::{Hold, WeakHold};
+use crate::present::Label;
+use crate::rt::{self, AtomicU64, Handle, Instant, Mutex, Ordering};
+use crate::stops::Told;
+use crate::wake::drop_quietly;
+use crate::work::Work;
+
+/// Spawns are refused.
+pub(crate) const REFUSING: u64 = 1;
+/// The scope is cancelled.
+pub(crate) const CANCELLED: u64 = 2;
+/// The scope is closed.
+pub(crate) const CLOSED: u64 = 4;
+const EPOCH: u64 = 8;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Node {
+    origin: Origin,
+    word: AtomicU64,
+    spawned: AtomicU64,
+    /// Borrowed children alive; they hold nothing, since the driver waits for them itself.
+    borrowed: AtomicU64,
+    holds: OnceLock<WeakHold>,
+    runtime: Handle,
+    /// Every exit is reported, since the policy asks about successes.
+    watches_successes: bool,
+    /// Failures may belong to handles.
+    handles_matter: bool,
+    books: Mutex<Books>,
+}
+
+/// What a child that looked finds.
+#[derive(Debug)]
+pub(crate) enum Status {
+    Run,
+    /// Cancelled, in its grace.
+    Told(Cancelled, sc_core::Told),
+    /// To be dropped.
+    Stop(Cancelled, sc_core::Told),
+}
+
+impl Node {
+    pub(crate) fn new(origin: Origin, runtime: Handle, books: Books) -> Arc<Self> {
+        let watches_successes = books.scope.watches_successes();
+        let handles_matter = books.scope.handles_matter(ChildKind::LINKED);
+        let node = Arc::new(Self {
+            origin,
+            word: AtomicU64::new(0),
+            spawned: AtomicU64::new(0),
+            borrowed: AtomicU64::new(0),
+            holds: OnceLock::new(),
+            runtime,
+            watches_successes,
+            handles_matter,
+            books: Mutex::new(books),
+        });
+        let (first, weak) = Hold::first(Arc::clone(&node));
+        let _ = node.holds.set(weak);
+        node.books().driver_hold = Some(first);
+        node
+    }
+
+    // What is asked without the lock.
+
+    pub(crate) fn id(&self) -> ScopeId {
+        self.origin.id()
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// The state as children compare it.
+    pub(crate) fn word(&self) -> u64 {
+        self.word.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.word() & CLOSED != 0
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.word() & CANCELLED != 0
+    }
+
+    pub(crate) fn watches_successes(&self) -> bool {
+        self.watches_successes
+    }
+
+    pub(crate) fn handles_matter(&self, kind: ChildKind) -> bool {
+        self.handles_matter || kind.isolated
+    }
+
+    /// Another hold, unless the scope is drained.
+    pub(crate) fn hold(&self) -> Option<Hold> {
+        self.holds.get().and_then(WeakHold::upgrade)
+    }
+
+    pub(crate) fn holds(&self) -> usize {
+        self.holds.get().map_or(0, WeakHold::count)
+    }
+
+    /// The number of the next child. To be taken after the `word` that the child compares with, so
+    /// that `cancel_children`, which reads them in the other order, misses nobody who was present.
+    pub(crate) fn next_child(&self) -> u64 {
+        self.spawned.fetch_add(1, Ordering::AcqRel)
+    }
+
+    pub(crate) fn spawned(&self) -> u64 {
+        self.spawned.load(Ordering::Acquire)
+    }
+
+    /// Whether anything ever changed for the children here.
+    pub(crate) fn has_stops(&self) -> bool {
+        self.word() >= EPOCH
+    }
+
+    pub(crate) fn borrowed(&self) -> usize {
+        usize::try_from(self.borrowed.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn borrowed_arrived(&self) {
+        self.borrowed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn borrowed_left(&self, count: u64) {
+        self.borrowed.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    // What changes under the lock.
+
+    pub(crate) fn books(&self) -> impl std::ops::DerefMut<Target = Books> {
+        rt::lock(&self.books)
+    }
+
+    /// Sets flags and begins a new epoch. Invariant 3: the caller has the lock.
+    pub(crate) fn raise(&self, flags: u64) {
+        let word = self.word.load(Ordering::Relaxed);
+        self.word.store((word | flags).wrapping_add(EPOCH), Ordering::Release);
+    }
+
+    /// Gives the scope an input and carries out what it decides.
+    pub(crate) fn input(self: &Arc<Self>, input: impl FnOnce(&mut Books) -> Effects<BoxedError>) {
+        let mut work = Work::default();
+        {
+            let mut books = self.books();
+            let effects = input(&mut books);
+            books.apply(self, effects, &mut work);
+        }
+        work.run();
+    }
+
+    pub(crate) fn cancel(self: &Arc<Self>, request: CancelRequest) {
+        let now = Instant::now().into_std();
+        self.input(|books| books.scope.cancel(request, now));
+    }
+
+    /// Hands an ancestor's cancellation to this scope, as part of the ancestor's work.
+    pub(crate) fn inherit(
+        self: &Arc<Self>,
+        cancelled: &Cancelled,
+        stop_at: Option<std::time::Instant>,
+        work: &mut Work,
+    ) {
+        let now = Instant::now().into_std();
+        let mut books = self.books();
+        let effects = books.scope.inherit(cancelled, stop_at, now);
+        books.apply(self, effects, work);
+    }
+
+    pub(crate) fn inherit_deadline(self: &Arc<Self>, deadline: Option<Deadline>, work: &mut Work) {
+        let mut books = self.books();
+        let effects = books.scope.inherit_deadline(deadline);
+        books.apply(self, effects, work);
+    }
+
+    /// The time has come for something. If an ancestor's deadline has passed as well, the
+    /// outermost is the one that expired (P8).
+    pub(crate) fn tick(self: &Arc<Self>) {
+        let now = Instant::now();
+        if let Some(outermost) = self.outermost_expired(now) {
+            outermost.input(|books| books.scope.tick(now.into_std()));
+        }
+        let (aborts, look) = self.books().stops.tick(now);
+        if look {
+            self.wake_present();
+        }
+        for abort in aborts {
+            abort.abort();
+        }
+        self.input(|books| books.scope.tick(now.into_std()));
+    }
+
+    /// As [`tick`](Self::tick), if the deadline has passed.
+    pub(crate) fn tick_if_due(self: &Arc<Self>, now: Instant) {
+        let due = self.books().scope.next_timer().is_some_and(|at| at <= now.into_std());
+        if due {
+            self.tick();
+        }
+    }
+
+    fn outermost_expired(self: &Arc<Self>, now: Instant) -> Option<Arc<Self>> {
+        let expired = |books: &Books| {
+            let own = books.scope.config().deadline.as_ref();
+            books.scope.cancelled().is_none() && own.is_some_and(|own| own.has_passed(now.into_std()))
+        };
+        let mut next = {
+            let books = self.books();
+            if !expired(&books) {
+                return None;
+            }
+            books.inherits_from()
+        };
+        let mut found = None;
+        while let Some(node) = next {
+            let books = node.books();
+            let (up, is_expired) = (books.inherits_from(), expired(&books));
+            drop(books);
+            if is_expired {
+                found = Some(Arc::clone(&node));
+            }
+            next = up;
+        }
+        found
+    }
+
+    /// Has every child look at its next poll.
+    pub(crate) fn begin_epoch(&self) {
+        let _books = self.books();
+        self.raise(0);
+    }
+
+    /// The carrier's timers may have changed.
+    pub(crate) fn rearm(&self) {
+        let carrier = {
+            let mut books = self.books();
+            books.changed = true;
+            books.carrier.take()
+        };
+        crate::wake::wake_all(carrier);
+    }
+
+    /// Why this scope is cancelled; if it is not, a notice for this `reason`.
+    pub(crate) fn why(&self, reason: Reason) -> Cancelled {
+        let books = self.books();
+        match books.scope.cancelled() {
+            Some(cancelled) => cancelled.clone(),
+            None => books.scope.notice(CancelRequest::because(reason)),
+        }
+    }
+
+    /// What is left until the deadline that holds.
+    pub(crate) fn remaining(&self) -> Option<std::time::Duration> {
+        let at = self.books().scope.deadline().map(Deadline::at)?;
+        Some(Instant::from_std(at).saturating_duration_since(Instant::now()))
+    }
+
+    /// Admits a borrowed child, which needs no hold: the driver has it.
+    pub(crate) fn admit_borrowed(&self) -> Option<(u64, u64)> {
+        let seen = self.word();
+        (seen & REFUSING == 0).then(|| (self.next_child(), seen))
+    }
+
+    /// Refuses a child (P7): its code is dropped unpolled, and its handle finds this.
+    pub(crate) fn refuse(self: &Arc<Self>, code: impl Sized, place: &'static Location<'static>) -> Gone {
+        self.books().scope.note_refused();
+        events::say(&Notice::Refused { origin: self.origin.clone(), place });
+        let cancelled = self.why(Reason::WorkDone);
+        if let Some(panic) = drop_quietly(code) {
+            self.own_failure(Member::some_child().at(place), panic);
+        }
+        Gone::Cancelled(Some(cancelled))
+    }
+
+    /// Has every waiting child look at what it is told, without taking its waker away.
+    pub(crate) fn wake_present(self: &Arc<Self>) {
+        let mut work = Work::default();
+        {
+            let mut books = self.books();
+            self.raise(0);
+            let wakers = books.present.take_wakers();
+            work.wake(wakers);
+        }
+        work.run();
+    }
+
+    // What children ask and say.
+
+    /// What a member that saw a new epoch has to do.
+    pub(crate) fn status(&self, id: u64, daemon: bool) -> Status {
+        use sc_core::Told::{ByScope, FromInside};
+        let books = self.books();
+        if let Some(Told { cancelled, due }) = books.stops.told(id) {
+            return if due { Status::Stop(cancelled, FromInside) } else { Status::Told(cancelled, FromInside) };
+        }
+        if daemon {
+            return match &books.daemon {
+                Some(told) if told.id == id && told.due => Status::Stop(told.cancelled.clone(), FromInside),
+                Some(told) if told.id == id => Status::Told(told.cancelled.clone(), FromInside),
+                _ => Status::Run,
+            };
+        }
+        match books.scope.cancelled() {
+            Some(cancelled) if books.scope.is_stopped() => Status::Stop(cancelled.clone(), ByScope),
+            Some(cancelled) => Status::Told(cancelled.clone(), ByScope),
+            None => Status::Run,
+        }
+    }
+
+    /// A child waits for the first time. `Err` gives the label back: something changed since it
+    /// looked, so it has to look again.
+    pub(crate) fn enter(&self, seen: u64, label: Label, waker: std::task::Waker) -> Result<u32, Label> {
+        let mut books = self.books();
+        if self.word() == seen { Ok(books.present.enter(label, waker)) } else { Err(label) }
+    }
+
+    // The ends of frames and futures.
+
+    /// The frame that opened this scope has ended (P3). If the scope's future was forgotten, so were
+    /// those of the scopes opened inside it, by its body or a borrowed child: they go along.
+    pub(crate) fn opener_ended(self: &Arc<Self>) {
+        let now = Instant::now().into_std();
+        let mut next = vec![Arc::clone(self)];
+        while let Some(node) = next.pop() {
+            node.input(|books| {
+                next.extend(books.nested.iter().filter(|below| below.in_future).map(|below| Arc::clone(&below.node)));
+                books.scope.opener_ended(now)
+            });
+            events::say(&Notice::FutureGone { origin: node.origin.clone(), forgotten: true });
+            crate::reaper::adopt(&node);
+        }
+    }
+
+    /// The last hold is gone: body and ordinary children have ended.
+    pub(crate) fn all_released(self: &Arc<Self>) {
+        let (carrier, abandoned) = {
+            let mut books = self.books();
+            books.released = true;
+            books.changed = true;
+            (books.carrier.take(), books.abandoned)
+        };
+        crate::wake::wake_all(carrier);
+        if abandoned {
+            crate::reaper::close_abandoned(self);
+        }
+    }
+
+    /// Who is still alive, at most `most` of them, nested and adopted scopes included.
+    pub(crate) fn living(self: &Arc<Self>, most: usize) -> Vec<Member> {
+        let mut members = Vec::new();
+        let mut next = vec![Arc::clone(self)];
+        while let Some(node) = next.pop() {
+            if members.len() >= most {
+                break;
+            }
+            let books = node.books();
+            members.extend(books.present.members(most - members.len()));
+            next.extend(books.nested.iter().map(|below| Arc::clone(&below.node)));
+        }
+        members
+    }
+}

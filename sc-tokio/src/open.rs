@@ -1,0 +1,160 @@
+//! Opening a scope: at its future's first poll, below the frame that polls it.
+
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sc_core::{Config, Deadline, Name, Origin, ScopeId, Watch};
+
+use crate::books::{Below, Books, Parent};
+use crate::frame::{self, Opener, Who};
+use crate::judge::Judge;
+use crate::node::{Node, Status};
+use crate::rt::{Handle, Instant};
+use crate::work::Work;
+
+/// How long a drain may take before it is worth a warning.
+const WARN_AFTER: Duration = Duration::from_secs(10);
+/// How long a finalizer may take.
+const FINALIZER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a builder was told.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) name: Option<Name>,
+    pub(crate) policy: Option<(Watch, Option<Box<dyn Judge>>)>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) finalizer_timeout: Option<Duration>,
+    pub(crate) warn_after: Option<Duration>,
+    pub(crate) cancel_on: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Inherits nothing: a finalizer's scope.
+    pub(crate) shielded: bool,
+}
+
+/// From the builder to the block.
+pub(crate) struct Setup {
+    pub(crate) place: &'static Location<'static>,
+    pub(crate) options: Option<Box<Options>>,
+}
+
+fn next_id() -> ScopeId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    ScopeId::new(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Opens a scope.
+///
+/// # Panics
+///
+/// Outside a Tokio runtime.
+pub(crate) fn open(setup: Setup) -> Arc<Node> {
+    let Ok(runtime) = Handle::try_current() else {
+        panic!(
+            "a scope opened at {} was polled outside a Tokio runtime; run it with `#[tokio::main]` or `Runtime::block_on`",
+            setup.place
+        )
+    };
+    let now = Instant::now();
+    let mut options = setup.options.map_or_else(Options::default, |options| *options);
+    let origin = Origin::new(next_id(), options.name.take(), setup.place);
+    let deadline = own_deadline(&options, &origin, now);
+    let (watch, judge) = options.policy.take().unwrap_or((Watch::FailFast, None));
+    let scope = sc_core::Scope::new(Config {
+        origin: origin.clone(),
+        watch,
+        grace: options.grace,
+        warn_after: options.warn_after.unwrap_or(WARN_AFTER),
+        deadline,
+        opened_at: now.into_std(),
+    });
+    let has_deadline = scope.deadline().is_some();
+    let mut books = Books::new(scope, judge);
+    books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);
+    books.external = options.cancel_on;
+    let node = Node::new(origin, runtime, books);
+    if !options.shielded {
+        if let Some(opener) = frame::current() {
+            link(&node, &opener);
+        }
+        frame::opened(&node);
+    }
+    if has_deadline {
+        // One that has passed already: the scope is born cancelled (P8).
+        node.tick_if_due(now);
+    }
+    node
+}
+
+/// The scope's own deadline: the earlier of the two that can be given. Too far to be an instant is
+/// as good as none.
+fn own_deadline(options: &Options, origin: &Origin, now: Instant) -> Option<Deadline> {
+    let by_timeout = options.timeout.and_then(|timeout| Some((now.checked_add(timeout)?, Some(timeout))));
+    let by_deadline = options.deadline.map(|at| (at, at.checked_duration_since(now)));
+    let (at, budget) = match (by_timeout, by_deadline) {
+        (Some(a), Some(b)) => {
+            if b.0 < a.0 {
+                b
+            } else {
+                a
+            }
+        }
+        (one, other) => one.or(other)?,
+    };
+    Some(Deadline::new(at.into_std(), origin.clone(), budget))
+}
+
+/// Puts a scope below the nearest live one: takes a hold of it (P3), and what it has to inherit.
+fn link(node: &Arc<Node>, opener: &Opener) {
+    let Opener { node: frame_scope, who, in_future } = opener;
+    let (who, in_future) = (*who, *in_future);
+    let (parent, hold) = nearest_live(frame_scope);
+    let by_daemon = matches!(who, Who::Child { daemon: true, .. });
+    let (slot, deadline, cancelled) = {
+        let mut books = parent.books();
+        let below = Below { node: Arc::clone(node), by_daemon, in_future, holds: hold.is_some() };
+        let slot = books.nested.enter(below);
+        let cancelled = books.scope.cancelled().filter(|_| !by_daemon).cloned();
+        let cancelled = cancelled.map(|cancelled| (cancelled, books.scope.stop_at()));
+        (slot, books.scope.deadline().cloned(), cancelled)
+    };
+    let told = match who {
+        // A child that was stopped alone hands that down, too.
+        Who::Child { id, daemon } if frame_scope.has_stops() => match frame_scope.status(id, daemon) {
+            Status::Run => None,
+            Status::Told(cancelled, _) | Status::Stop(cancelled, _) => {
+                Some((cancelled, frame_scope.books().stops.at(id).flatten().map(Instant::into_std)))
+            }
+        },
+        _ => None,
+    };
+    let mut work = Work::default();
+    {
+        let mut books = node.books();
+        books.parent = Some(Parent { node: parent, hold, slot });
+        if deadline.is_some() {
+            let effects = books.scope.inherit_deadline(deadline);
+            books.apply(node, effects, &mut work);
+        }
+    }
+    if let Some((cancelled, stop_at)) = told.or(cancelled) {
+        node.inherit(&cancelled, stop_at, &mut work);
+    }
+    work.run();
+}
+
+/// The scope that keeps a new one on its books. One whose future is gone may be drained already;
+/// then it is an ancestor (P3).
+fn nearest_live(scope: &Arc<Node>) -> (Arc<Node>, Option<crate::hold::Hold>) {
+    let mut candidate = Arc::clone(scope);
+    loop {
+        if let Some(hold) = candidate.hold() {
+            return (candidate, Some(hold));
+        }
+        let Some(up) = candidate.books().inherits_from() else { return (Arc::clone(scope), None) };
+        candidate = up;
+    }
+}

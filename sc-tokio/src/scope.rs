@@ -1,0 +1,475 @@
+//! The handle through which children are spawned.
+
+use std::error::Error;
+use std::fmt::{self, Debug};
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sc_core::{CancelRequest, Cancelled, ChildKind, Deadline, Name, Reason, ScopeEnd, ScopeId};
+
+use crate::cancellation::{Cancellation, Canceller};
+use crate::child::{Admitted, BlockingCx, Child, ChildOutput, ChildTask, Gone, Membership, TaskBuilder};
+use crate::hold::Hold;
+use crate::node::{Node, REFUSING};
+use crate::present::Label;
+use crate::rt::{self, CancellationToken, Instant, JoinHandle};
+
+/// A scope: spawns children, cancels them, knows its deadline.
+///
+/// The body of a [`nursery!`](crate::nursery) gets a [`Nursery`](crate::Nursery), which derefs to
+/// this; functions that spawn into their caller's scope take a `&Scope<E>`:
+///
+/// ```
+/// use sc_tokio::{Cancelled, Scope, nursery};
+///
+/// fn warm_up(scope: &Scope<Cancelled>) {
+///     let _ = scope.spawn(async { /* fill a cache */ });
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Cancelled> {
+/// nursery!(async |n| {
+///     warm_up(n);
+///     Ok(())
+/// })
+/// .await // waits for the warm-up
+/// # }
+/// ```
+///
+/// There is no `'static` handle to a scope, and no way to clone one: whoever can spawn is inside.
+/// Against `tokio_util`'s `TaskTracker`: that one is cloned freely and accepts tasks after `close`;
+/// it counts, and neither cancels nor collects failures. Use it where only counting is wanted.
+pub struct Scope<E> {
+    node: Arc<Node>,
+    error: PhantomData<fn() -> E>,
+}
+
+/// A closure over a borrowed handle that returns a `Send` future, as `async move |n: &Scope<E>| ..`
+/// is one. Sealed: implemented for every closure of that shape.
+pub trait ScopeFn<A, O>: FnOnce(A) -> Self::Future {
+    /// What the closure returns.
+    type Future: Future<Output = O> + Send;
+}
+
+impl<A, O, F, Fut> ScopeFn<A, O> for F
+where
+    F: FnOnce(A) -> Fut,
+    Fut: Future<Output = O> + Send,
+{
+    type Future = Fut;
+}
+
+impl<E> Scope<E> {
+    pub(crate) const fn of(node: Arc<Node>) -> Self {
+        Self { node, error: PhantomData }
+    }
+
+    pub(crate) const fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// The scope's number, unique in the process.
+    pub fn id(&self) -> ScopeId {
+        self.node.id()
+    }
+
+    /// The scope's name, if it was given one.
+    pub fn name(&self) -> Option<&str> {
+        self.node.origin().name()
+    }
+
+    /// How many children are alive, daemons included. Other threads may change it at any time.
+    pub fn len(&self) -> usize {
+        self.node.living_children()
+    }
+
+    /// Whether no child is alive.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    // Cancellation.
+
+    /// Cancels the whole scope, the body included, which is dropped at its next await.
+    ///
+    /// `why` is text or an error value, found again with [`Cancelled::cause`]. The first
+    /// cancellation wins. After the scope's grace (by default at once), children are dropped at
+    /// their next await; the scope's result is an error if that cut anything short.
+    pub fn cancel(&self, why: impl Into<Box<dyn Error + Send + Sync>>) {
+        self.node.cancel(CancelRequest::with_cause(Reason::Requested, why.into()));
+    }
+
+    /// Cancels the children that are present, once. The scope stays open, the body goes on, new
+    /// children may be spawned, and an `Ok` of the body stays the result.
+    pub fn cancel_children(&self, why: impl Into<Box<dyn Error + Send + Sync>>) {
+        self.node.cancel_present(CancelRequest::with_cause(Reason::Requested, why.into()));
+    }
+
+    /// A `'static` stop button for this scope.
+    pub fn canceller(&self) -> Canceller {
+        Canceller::new(Arc::clone(&self.node))
+    }
+
+    /// Whether the scope has been cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.node.is_cancelled()
+    }
+
+    /// Resolves when the scope is cancelled, with the notice.
+    ///
+    /// Meant for children that tidy up during the scope's grace; with a grace of zero nobody is
+    /// polled long enough to see it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is lost by dropping it.
+    pub fn cancelled(&self) -> Cancellation<'_> {
+        Cancellation::new(&self.node)
+    }
+
+    /// A token for code that takes one: cancelled with the scope. Cancelling the token does not
+    /// cancel the scope.
+    pub fn token(&self) -> CancellationToken {
+        self.node.token()
+    }
+
+    // Time.
+
+    /// The deadline that holds here: the minimum over this and the enclosing scopes.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.node.books().scope.deadline().map(|deadline| Instant::from_std(deadline.at()))
+    }
+
+    /// What is left until the deadline; `None` without one, zero once it has passed.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.node.remaining()
+    }
+
+    /// Moves the scope's own deadline, later or earlier, also while the scope is parked; `None`
+    /// takes it away. What the enclosing scopes allow is not extended by it.
+    ///
+    /// # Errors
+    ///
+    /// [`DeadlineExpired`] if the deadline that holds has passed already, or the scope is cancelled.
+    pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> Result<(), DeadlineExpired> {
+        let now = Instant::now();
+        let at = at.into();
+        let deadline = at.map(|at| {
+            let budget = at.checked_duration_since(now);
+            Deadline::new(at.into_std(), self.node.origin().clone(), budget)
+        });
+        let mut moved = false;
+        self.node.input(|books| {
+            let (accepted, effects) = books.scope.set_deadline(deadline, now.into_std());
+            moved = accepted;
+            effects
+        });
+        if at.is_some_and(|at| at <= now) {
+            self.node.tick();
+        }
+        if moved { Ok(()) } else { Err(DeadlineExpired(())) }
+    }
+
+    pub(crate) fn label(name: Option<Name>, place: &'static Location<'static>) -> Label {
+        Label { place, name: name.map(Box::new) }
+    }
+}
+
+impl<E: Debug + Send + 'static> Scope<E> {
+    /// Spawns a child as a Tokio task of its own, in parallel.
+    ///
+    /// The future returns `Result<T, E>`, `()`, or never ([`ChildOutput`]). The scope does not
+    /// resolve before the child has ended and its captures are dropped; the child's failure is
+    /// judged by the scope's policy. In a cancelled scope the child is refused: dropped without
+    /// being polled, and its handle finds it cancelled.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// A child with another error type converts it:
+    ///
+    /// ```
+    /// # use sc_tokio::nursery;
+    /// # async fn read() -> Result<u8, std::io::Error> { Ok(1) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyhow::Result<()> {
+    /// let byte = nursery!(async |n| -> anyhow::Result<u8> {
+    ///     let byte = n.spawn(async { Ok(read().await?) });
+    ///     Ok(byte.await)
+    /// })
+    /// .await?;
+    /// # assert_eq!(byte, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> Child<'_, <F::Output as ChildOutput<E>>::Value, E>
+    where
+        F: Future + Send + 'static,
+        F::Output: ChildOutput<E>,
+        <F::Output as ChildOutput<E>>::Value: Send + 'static,
+    {
+        self.spawn_child(future, ChildKind::LINKED, None, Location::caller())
+    }
+
+    /// Spawns a child that can spawn siblings: it gets the scope by reference.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// The type of the parameter has to be written:
+    ///
+    /// ```
+    /// use sc_tokio::{Cancelled, Scope, nursery};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Cancelled> {
+    /// nursery!(async |n| {
+    ///     let _ = n.spawn_with(async |n: &Scope<Cancelled>| {
+    ///         let _ = n.spawn(async { /* a sibling */ });
+    ///     });
+    ///     Ok(())
+    /// })
+    /// .await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_with<F, O>(&self, code: F) -> Child<'_, O::Value, E>
+    where
+        F: for<'a> ScopeFn<&'a Self, O> + Send + 'static,
+        O: ChildOutput<E> + 'static,
+        O::Value: Send + 'static,
+    {
+        self.spawn_child_with(code, ChildKind::LINKED, None, Location::caller())
+    }
+
+    /// Spawns a closure on a blocking thread.
+    ///
+    /// Blocking code cannot be stopped from outside: look at the [`BlockingCx`] it gets. One that
+    /// runs is waited for, and named if that takes long; one that still waits for a thread when
+    /// the scope is cancelled is dropped at once.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    #[track_caller]
+    pub fn spawn_blocking<F, O>(&self, closure: F) -> Child<'_, O::Value, E>
+    where
+        F: FnOnce(&BlockingCx) -> O + Send + 'static,
+        O: ChildOutput<E> + 'static,
+        O::Value: Send + 'static,
+    {
+        self.spawn_child_blocking(closure, ChildKind::LINKED, None, Location::caller())
+    }
+
+    /// Begins a child with attributes: a name, daemon, isolated.
+    pub fn task(&self) -> TaskBuilder<'_, E> {
+        TaskBuilder::new(self)
+    }
+
+    /// Registers a finalizer: it runs when every child has ended, on every exit (value, error, panic,
+    /// cancellation, drop), last registered first, and is told how the scope ended.
+    ///
+    /// It is shielded: the scope's cancellation and deadline do not reach it; it has the time of
+    /// `finalizer_timeout` (5 s by default). An error or panic of it is a failure of the scope, but masks no
+    /// earlier one and keeps no other finalizer from running. Only the end of the runtime drops
+    /// finalizers unrun.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sc_tokio::{Cancelled, nursery};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Cancelled> {
+    /// nursery!(async |n| {
+    ///     n.defer(async |end| {
+    ///         if end.is_ok() { /* commit */ } else { /* roll back */ }
+    ///     });
+    ///     Ok(())
+    /// })
+    /// .await
+    /// # }
+    /// ```
+    pub fn defer<F, Fut>(&self, finalizer: F)
+    where
+        F: FnOnce(ScopeEnd) -> Fut + Send + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: ChildOutput<E, Value = ()>,
+    {
+        crate::finalizer::register::<F, Fut, E>(&self.node, finalizer);
+    }
+
+    pub(crate) fn spawn_child<F>(
+        &self,
+        future: F,
+        kind: ChildKind,
+        name: Option<Name>,
+        place: &'static Location<'static>,
+    ) -> Child<'_, <F::Output as ChildOutput<E>>::Value, E>
+    where
+        F: Future + Send + 'static,
+        F::Output: ChildOutput<E>,
+        <F::Output as ChildOutput<E>>::Value: Send + 'static,
+    {
+        let Some((hold, id, seen)) = self.node.admit(kind) else {
+            return Child::gone(self, kind, place, self.node.refuse(future, place));
+        };
+        let label = Self::label(name, place);
+        let task = if kind.daemon {
+            drop(hold);
+            start(future, Admitted { member: Arc::clone(&self.node), id, seen, kind, label })
+        } else {
+            start(future, Admitted { member: hold, id, seen, kind, label })
+        };
+        Child::task(self, id, kind, place, task)
+    }
+
+    pub(crate) fn spawn_child_with<F, O>(
+        &self,
+        code: F,
+        kind: ChildKind,
+        name: Option<Name>,
+        place: &'static Location<'static>,
+    ) -> Child<'_, O::Value, E>
+    where
+        F: for<'a> ScopeFn<&'a Self, O> + Send + 'static,
+        O: ChildOutput<E> + 'static,
+        O::Value: Send + 'static,
+    {
+        let scope = Self::of(Arc::clone(&self.node));
+        let child = async move {
+            let scope = scope;
+            code(&scope).await
+        };
+        self.spawn_child(child, kind, name, place)
+    }
+
+    pub(crate) fn spawn_child_blocking<F, O>(
+        &self,
+        closure: F,
+        kind: ChildKind,
+        name: Option<Name>,
+        place: &'static Location<'static>,
+    ) -> Child<'_, O::Value, E>
+    where
+        F: FnOnce(&BlockingCx) -> O + Send + 'static,
+        O: ChildOutput<E> + 'static,
+        O::Value: Send + 'static,
+    {
+        let Some((hold, id, seen)) = self.node.admit(kind) else {
+            return Child::gone(self, kind, place, self.node.refuse(closure, place));
+        };
+        let label = Self::label(name, place);
+        if kind.daemon {
+            drop(hold);
+            let admitted = Admitted { member: Arc::clone(&self.node), id, seen, kind, label };
+            crate::child::spawn_blocking(self, closure, admitted)
+        } else {
+            crate::child::spawn_blocking(self, closure, Admitted { member: hold, id, seen, kind, label })
+        }
+    }
+}
+
+/// Starts the task of a parallel child.
+#[track_caller]
+fn start<F, E, M>(future: F, admitted: Admitted<M>) -> JoinHandle<Result<<F::Output as ChildOutput<E>>::Value, Gone>>
+where
+    F: Future + Send + 'static,
+    F::Output: ChildOutput<E>,
+    <F::Output as ChildOutput<E>>::Value: Send + 'static,
+    E: Debug + Send + 'static,
+    M: Membership + Send + 'static,
+{
+    rt::spawn(ChildTask::<F, E, M>::new(admitted, future))
+}
+
+impl Node {
+    /// Admits a child. The hold that is returned keeps a daemon's scope from closing meanwhile.
+    pub(crate) fn admit(&self, kind: ChildKind) -> Option<(Hold, u64, u64)> {
+        let hold = self.hold()?;
+        let seen = self.word();
+        if seen & REFUSING != 0 {
+            return None;
+        }
+        let id = self.next_child();
+        self.expect_claim(id, kind);
+        if kind.daemon && !self.books().scope.admit_daemon(sc_core::ChildId::new(id)) {
+            return None;
+        }
+        Some((hold, id, seen))
+    }
+
+    /// The child is given a handle; where failures may belong to handles, that is written down.
+    pub(crate) fn expect_claim(&self, id: u64, kind: ChildKind) {
+        if self.handles_matter(kind) {
+            self.books().scope.expect_claim(sc_core::ChildId::new(id));
+        }
+    }
+}
+
+impl<E> fmt::Debug for Scope<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("phase", &self.node.books().scope.phase())
+            .field("len", &self.len())
+            .finish()
+    }
+}
+
+/// A deadline could not be moved, since it has passed or its scope is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadlineExpired(());
+
+impl fmt::Display for DeadlineExpired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the deadline has passed, or its scope is cancelled, and cannot be moved any more")
+    }
+}
+
+impl Error for DeadlineExpired {}
+
+/// The token, the present children: what of a node's state is asked for through `Scope`.
+impl Node {
+    pub(crate) fn token(&self) -> CancellationToken {
+        let (token, cancelled) = {
+            let mut books = self.books();
+            let cancelled = books.scope.cancelled().is_some();
+            (books.token.get_or_insert_with(CancellationToken::new).clone(), cancelled)
+        };
+        if cancelled {
+            // Made too late for the cancellation to find it; nobody waits for it yet.
+            token.cancel();
+        }
+        token.child_token()
+    }
+
+    pub(crate) fn cancel_present(self: &Arc<Self>, request: CancelRequest) {
+        let now = Instant::now();
+        {
+            let mut books = self.books();
+            let cancelled: Cancelled = books.scope.notice(request);
+            let grace = books.scope.config().grace.unwrap_or_default();
+            let below = self.spawned();
+            books.stops.all_below(below, cancelled, now.checked_add(grace), grace.is_zero());
+        }
+        self.wake_present();
+        self.rearm();
+    }
+
+    pub(crate) fn living_children(&self) -> usize {
+        let books = self.books();
+        let others = usize::from(books.driver_hold.is_some()) + books.nested.holds();
+        self.holds().saturating_sub(others) + books.scope.daemons() + self.borrowed()
+    }
+}

@@ -1,0 +1,115 @@
+//! Children stopped from inside: by their own handle, or with all who are present.
+
+use std::collections::BTreeMap;
+
+use sc_core::Cancelled;
+
+use crate::rt::{AbortHandle, Instant};
+
+/// A child that was told to stop, alone.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) cancelled: Cancelled,
+    /// When its grace ends; `None`: never.
+    pub(crate) at: Option<Instant>,
+    pub(crate) due: bool,
+    /// What makes a parallel child's task notice.
+    pub(crate) abort: Option<AbortHandle>,
+}
+
+#[derive(Debug)]
+struct Batch {
+    /// Children with a smaller number were present.
+    below: u64,
+    cancelled: Cancelled,
+    at: Option<Instant>,
+    due: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Stops {
+    single: BTreeMap<u64, Stop>,
+    batches: Vec<Batch>,
+    sweep_at: usize,
+}
+
+/// What a child has been told.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) cancelled: Cancelled,
+    /// The grace is over: drop at the next await.
+    pub(crate) due: bool,
+}
+
+impl Stops {
+    pub(crate) fn one(&mut self, id: u64, stop: Stop) {
+        // An entry goes with its child's exit. The rare one that came too late for that is swept,
+        // in proportion to what is there (P11).
+        if self.single.len() >= self.sweep_at.max(16) {
+            self.single.retain(|_, stop| !stop.abort.as_ref().is_some_and(AbortHandle::is_finished));
+            self.sweep_at = self.single.len() * 2;
+        }
+        self.single.insert(id, stop);
+    }
+
+    pub(crate) fn all_below(&mut self, below: u64, cancelled: Cancelled, at: Option<Instant>, due: bool) {
+        self.batches.push(Batch { below, cancelled, at, due });
+        self.merge();
+    }
+
+    pub(crate) fn told(&self, id: u64) -> Option<Told> {
+        if let Some(stop) = self.single.get(&id) {
+            return Some(Told { cancelled: stop.cancelled.clone(), due: stop.due });
+        }
+        let batch = self.batches.iter().find(|batch| id < batch.below)?;
+        Some(Told { cancelled: batch.cancelled.clone(), due: batch.due })
+    }
+
+    /// When the grace of a child that was told to stop ends (`Some(None)`: never).
+    pub(crate) fn at(&self, id: u64) -> Option<Option<Instant>> {
+        let single = self.single.get(&id).map(|stop| stop.at);
+        single.or_else(|| self.batches.iter().find(|batch| id < batch.below).map(|batch| batch.at))
+    }
+
+    /// The child has ended. Gives back what is to be dropped without the lock.
+    pub(crate) fn ended(&mut self, id: u64) -> Option<Stop> {
+        self.single.remove(&id)
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let single = self.single.values().filter(|stop| !stop.due).filter_map(|stop| stop.at);
+        let batches = self.batches.iter().filter(|batch| !batch.due).filter_map(|batch| batch.at);
+        single.chain(batches).min()
+    }
+
+    /// Marks what is due. Gives the tasks to abort, and whether all who wait have to look.
+    pub(crate) fn tick(&mut self, now: Instant) -> (Vec<AbortHandle>, bool) {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let mut aborts = Vec::new();
+        let mut look = false;
+        for stop in self.single.values_mut().filter(|stop| !stop.due && is_due(stop.at)) {
+            stop.due = true;
+            look |= stop.abort.is_none();
+            aborts.extend(stop.abort.clone());
+        }
+        for batch in self.batches.iter_mut().filter(|batch| !batch.due && is_due(batch.at)) {
+            batch.due = true;
+            look = true;
+        }
+        self.merge();
+        (aborts, look)
+    }
+
+    /// Batches whose grace is over are as good as one.
+    fn merge(&mut self) {
+        let newest = self.batches.iter().filter(|batch| batch.due).map(|batch| batch.below).max();
+        self.batches.retain(|batch| !batch.due || Some(batch.below) == newest);
+        if let Some(newest) = newest {
+            // Due ones first: whoever is in two batches obeys the stricter.
+            self.batches.sort_by_key(|batch| (!batch.due, batch.below));
+            self.batches.dedup_by_key(|batch| (batch.due, batch.below));
+            debug_assert_eq!(self.batches[0].below, newest);
+        }
+    }
+}

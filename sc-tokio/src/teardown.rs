@@ -1,0 +1,125 @@
+//! The end of a scope, step by step (P10): drained, outputs dropped, daemons, finalizers, closed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use sc_core::{Failure, Member, Panic, ScopeEnd};
+
+use crate::books::{Books, Finalizer, RunningFinalizer};
+use crate::fault::Fault;
+use crate::node::Node;
+use crate::parked::Parked;
+use crate::rt::Instant;
+
+/// Who asks for the next step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Driver,
+    Reaper,
+}
+
+enum Step {
+    /// Nothing to do before the next wake-up.
+    Wait,
+    DropOutputs(Vec<Box<dyn Parked>>),
+    Drain,
+    Begin(Finalizer, ScopeEnd),
+    Run(RunningFinalizer),
+    Closed,
+}
+
+impl Books {
+    fn next_step(&mut self, by: By) -> Step {
+        if self.scope.phase() == sc_core::Phase::Closed {
+            return Step::Closed;
+        }
+        if !self.released || (self.adopted && by == By::Driver) {
+            return Step::Wait;
+        }
+        if !self.parked.is_empty() {
+            return Step::DropOutputs(self.parked.take());
+        }
+        if !self.scope.is_drained() {
+            return Step::Drain;
+        }
+        if let Some(running) = self.running.take() {
+            return Step::Run(running);
+        }
+        if std::mem::take(&mut self.finalizer_due) {
+            let finalizer = self.finalizers.pop().expect("a finalizer that is due was registered");
+            return Step::Begin(finalizer, self.scope.end());
+        }
+        Step::Wait
+    }
+
+    /// Whether the end needs nobody to carry it: nothing to wait for and no user code to run.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.released && self.parked.is_empty() && self.scope.daemons() == 0 && !self.has_finalizers() && !self.judging
+    }
+
+    fn has_finalizers(&self) -> bool {
+        !self.finalizers.is_empty() || self.running.is_some() || self.finalizer_due
+    }
+}
+
+/// Takes every step that can be taken now. Ready once the scope is closed.
+pub(crate) fn poll(node: &Arc<Node>, by: By, cx: &mut Context<'_>) -> Poll<()> {
+    loop {
+        let step = node.books().next_step(by);
+        match step {
+            Step::Closed => return Poll::Ready(()),
+            Step::Wait => return Poll::Pending,
+            Step::Drain => drain(node),
+            Step::DropOutputs(outputs) => std::task::ready!(drop_outputs(node, outputs, cx)),
+            Step::Begin(finalizer, end) => begin(node, finalizer, end),
+            Step::Run(running) => std::task::ready!(run(node, running, cx)),
+        }
+    }
+}
+
+pub(crate) fn drain(node: &Arc<Node>) {
+    let now = Instant::now().into_std();
+    node.input(|books| books.scope.drained(now));
+}
+
+fn drop_outputs(node: &Arc<Node>, outputs: Vec<Box<dyn Parked>>, cx: &mut Context<'_>) -> Poll<()> {
+    let mut left = Vec::new();
+    for mut output in outputs {
+        match output.poll_drop(cx) {
+            Poll::Ready(None) => {}
+            Poll::Ready(Some(panic)) => node.own_failure(Member::some_child(), panic),
+            Poll::Pending => left.push(output),
+        }
+    }
+    let wait = !left.is_empty();
+    node.books().parked.put_back(left);
+    if wait { Poll::Pending } else { Poll::Ready(()) }
+}
+
+fn begin(node: &Arc<Node>, finalizer: Finalizer, end: ScopeEnd) {
+    match catch_unwind(AssertUnwindSafe(|| finalizer(end))) {
+        Ok(running) => node.books().running = Some(running),
+        Err(payload) => finished(node, Some(Failure::Panic(Panic::new(payload)))),
+    }
+}
+
+fn run(node: &Arc<Node>, mut running: RunningFinalizer, cx: &mut Context<'_>) -> Poll<()> {
+    match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => {
+            node.books().running = Some(running);
+            return Poll::Pending;
+        }
+        Ok(Poll::Ready(failure)) => finished(node, failure),
+        Err(payload) => finished(node, Some(Failure::Panic(Panic::new(payload)))),
+    }
+    if let Some(panic) = crate::wake::drop_quietly(running) {
+        node.own_failure(Member::finalizer(), panic);
+    }
+    Poll::Ready(())
+}
+
+fn finished(node: &Arc<Node>, failure: Option<Fault>) {
+    let now = Instant::now().into_std();
+    node.input(|books| books.scope.finalizer_ended(failure, now));
+}

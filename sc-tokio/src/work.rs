@@ -1,0 +1,122 @@
+//! What follows from a change of the books and is done after the lock is released.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use sc_core::{Cancelled, Deadline, FailureRecord, Origin};
+
+use crate::books::Parent;
+use crate::events::{self, Notice};
+use crate::fault::BoxedError;
+use crate::judge;
+use crate::node::Node;
+use crate::rt::CancellationToken;
+use crate::wake::{drop_quietly, wake_all};
+
+/// What an ancestor's change means for a scope below.
+enum Change {
+    Cancel(Cancelled, Option<Instant>),
+    Deadline(Option<Deadline>),
+}
+
+/// See the module. Done in the order of the fields: first every book is written (P6), then those
+/// are woken who may look into them, then user code runs.
+#[derive(Default)]
+#[must_use]
+pub(crate) struct Work {
+    below: VecDeque<(Arc<Node>, Change)>,
+    closed: Vec<Parent>,
+    tokens: Vec<CancellationToken>,
+    wakers: Vec<Waker>,
+    judge: Vec<Arc<Node>>,
+    notices: Vec<Notice>,
+    unhandled: Vec<(Origin, FailureRecord<BoxedError>)>,
+    discarded: Vec<Box<dyn Send>>,
+}
+
+impl Work {
+    pub(crate) fn cancel_below(&mut self, node: &Arc<Node>, cancelled: &Cancelled, stop_at: Option<Instant>) {
+        self.below.push_back((Arc::clone(node), Change::Cancel(cancelled.clone(), stop_at)));
+    }
+
+    pub(crate) fn deadline_below(&mut self, node: &Arc<Node>, deadline: Option<Deadline>) {
+        self.below.push_back((Arc::clone(node), Change::Deadline(deadline)));
+    }
+
+    pub(crate) fn closed(&mut self, parent: Option<Parent>) {
+        self.closed.extend(parent);
+    }
+
+    pub(crate) fn cancel_token(&mut self, token: CancellationToken) {
+        self.tokens.push(token);
+    }
+
+    pub(crate) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        self.wakers.extend(wakers);
+    }
+
+    pub(crate) fn judge(&mut self, node: &Arc<Node>) {
+        self.judge.push(Arc::clone(node));
+    }
+
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        if events::is_enabled(&notice) {
+            self.notices.push(notice);
+        }
+    }
+
+    pub(crate) fn unhandled(&mut self, origin: &Origin, records: Vec<FailureRecord<BoxedError>>) {
+        self.unhandled.extend(records.into_iter().map(|record| (origin.clone(), record)));
+    }
+
+    pub(crate) fn discard(&mut self, value: Option<impl Send + 'static>) {
+        if let Some(value) = value {
+            self.discarded.push(Box::new(value));
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        // Breadth first and in a loop: a tree of any depth is cancelled in constant stack (P11).
+        while let Some((node, change)) = self.below.pop_front() {
+            match change {
+                Change::Cancel(cancelled, stop_at) => node.inherit(&cancelled, stop_at, &mut self),
+                Change::Deadline(deadline) => node.inherit_deadline(deadline, &mut self),
+            }
+        }
+        for parent in std::mem::take(&mut self.closed) {
+            let entry = parent.node.books().nested.leave(parent.slot);
+            drop(entry);
+            drop(parent);
+        }
+        for token in self.tokens.drain(..) {
+            // Runs the wakers of whoever waits for the token.
+            let _ = drop_quietly(CancelOnDrop(token));
+        }
+        wake_all(self.wakers.drain(..));
+        for node in self.judge.drain(..) {
+            judge::pump(&node);
+        }
+        for notice in self.notices.drain(..) {
+            events::tell(&notice);
+        }
+        for (origin, record) in self.unhandled.drain(..) {
+            crate::hook::unhandled(&origin, record);
+        }
+        for value in self.discarded.drain(..) {
+            if let Some(panic) = drop_quietly(value) {
+                crate::wake::discard(panic.into_payload());
+            }
+        }
+    }
+}
+
+/// Cancels a token in a destructor, where [`drop_quietly`] catches what its waiters' wakers do.
+struct CancelOnDrop(CancellationToken);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

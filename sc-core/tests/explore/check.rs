@@ -176,7 +176,7 @@ fn check_delivery(book: &Book, ending: &Ending) -> Checked {
 }
 
 /// Said once more without the oracle's bookkeeping: a body's value and children that all succeeded,
-/// or were stopped from inside, are `Ok`, cancelled or not (P5).
+/// or were stopped from inside, are `Ok`, cancelled or not (P5), while somebody is there to get it.
 fn check_promised_ok(book: &Book, setup: &ScopeSetup, ending: &Ending) -> Checked {
     let fine = |(task, setup): (&Task, &TaskSetup)| match task.stage {
         Stage::Ended(How::Ok) | Stage::Absent => true,
@@ -184,7 +184,8 @@ fn check_promised_ok(book: &Book, setup: &ScopeSetup, ending: &Ending) -> Checke
         _ => false,
     };
     let children = book.tasks.iter().zip(&setup.tasks).all(fine);
-    if book.body == Body::Value && children && book.injected.is_empty() {
+    let delivered = matches!(book.place, Place::InItsFrame);
+    if book.body == Body::Value && children && book.injected.is_empty() && delivered {
         let ok = ending.kind == OutcomeKind::Ok;
         ensure!(ok, "P5", "body and children are fine, and the scope ended as {:?}", ending.kind);
     }

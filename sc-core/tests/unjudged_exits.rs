@@ -1,0 +1,49 @@
+//! Exits that the policy has not judged when the runtime ends: the one world that the exhaustive
+//! search leaves out, since nobody is there to judge any more.
+
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use sc_core::{
+    BodyEnd, ChildId, ChildKind, Config, End, Exit, Failure, Member, Origin, Scope, ScopeId, Told, Verdict, Watch,
+};
+
+#[allow(clippy::disallowed_methods, reason = "the test's one look at the clock; the scope is told the time")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+fn exit(error: &'static str) -> Exit<&'static str> {
+    Exit { end: End::Failed(Failure::Error(error)), destructor: None, told: Told::Nobody }
+}
+
+#[test]
+fn failures_that_nobody_judged_before_the_runtime_ended_are_kept_or_handed_out() {
+    let now = start();
+    let origin = Origin::new(ScopeId::new(1), None, Location::caller());
+    let mut scope = Scope::new(Config {
+        origin,
+        watch: Watch::Failures,
+        grace: None,
+        warn_after: Duration::from_secs(10),
+        deadline: None,
+        opened_at: now,
+    });
+    for (n, error) in ["judged too late", "never judged"].into_iter().enumerate() {
+        let id = ChildId::new(n as u64);
+        let effects = scope.child_exited(id, ChildKind::LINKED, &Member::child(id), exit(error), now);
+        assert!(effects.judge);
+    }
+    let judging = scope.next_exit_to_judge().expect("two exits were queued");
+    assert!(!scope.body_ended(BodyEnd::Value, None, now).closed);
+    assert!(!scope.drained(now).closed, "exits to judge are part of the outcome (P5)");
+
+    let (unrun, effects) = scope.runtime_ended(now);
+    assert_eq!((unrun, effects.closed), (0, true));
+    let outcome = scope.finish(Some(()), 2);
+    assert!(matches!(outcome.failures(), [Failure::Error("never judged")]), "{outcome:?}");
+
+    let effects = scope.judged(judging, Ok(Verdict::Continue), now);
+    let [record] = &effects.unkept[..] else { panic!("the late one has nowhere else to go (P4): {effects:?}") };
+    assert!(matches!(record.failure, Failure::Error("judged too late")));
+}

@@ -29,6 +29,7 @@ use crate::{
 /// | input | when |
 /// |---|---|
 /// | [`admit_daemon`](Self::admit_daemon) | before a daemon is started (`false`: refuse it) |
+/// | [`daemon_scope_opened`](Self::daemon_scope_opened), [`daemon_scope_closed`](Self::daemon_scope_closed) | a daemon opened a scope, which does not count as an ordinary child; that scope closed |
 /// | [`child_exited`](Self::child_exited) | a child ended other than with a plain success, or is a daemon, or the policy watches all exits |
 /// | [`body_ended`](Self::body_ended) | the body returned, panicked, or was dropped at a stop; once |
 /// | [`drained`](Self::drained) | the body has ended and the last ordinary child too (its captures and unread output dropped); once |
@@ -99,7 +100,7 @@ pub struct Scope<E> {
     cut_short: bool,
     inherited_deadline: Option<Deadline>,
     drained: bool,
-    daemons: BTreeSet<ChildId>,
+    daemons: BTreeMap<ChildId, Daemon>,
     daemon: Option<StoppingDaemon>,
     finalizers: usize,
     finalizing: bool,
@@ -125,10 +126,18 @@ enum Body {
     Ended,
 }
 
+/// A daemon is on the list until it has exited and the scopes it opened are closed.
+#[derive(Debug, Default)]
+struct Daemon {
+    exited: bool,
+    scopes: usize,
+}
+
 #[derive(Debug)]
 struct StoppingDaemon {
     id: ChildId,
     stop_at: Option<Instant>,
+    stopped: bool,
 }
 
 /// An exit that waits for, or is under, the policy's judgement.
@@ -158,7 +167,7 @@ impl<E> Scope<E> {
             cut_short: false,
             inherited_deadline: None,
             drained: false,
-            daemons: BTreeSet::new(),
+            daemons: BTreeMap::new(),
             daemon: None,
             finalizers: 0,
             finalizing: false,
@@ -281,6 +290,12 @@ impl<E> Scope<E> {
         self.cancelled_at
     }
 
+    /// Whether a cancellation would have an effect. A scope that only its finalizers keep from being
+    /// closed has nothing left to cancel: finalizers are shielded (P10).
+    pub const fn can_be_cancelled(&self) -> bool {
+        self.cancelled.is_none() && !self.closed && !self.finalizing
+    }
+
     /// Whether what still runs is to be dropped at its next await.
     pub const fn is_stopped(&self) -> bool {
         self.stopped
@@ -315,7 +330,7 @@ impl<E> Scope<E> {
         let deadline = self.cancelled.is_none() && !self.refusing && self.owns_deadline();
         let deadline = self.config.deadline.as_ref().filter(|_| deadline).map(Deadline::at);
         let grace = self.stop_at.filter(|_| !self.stopped);
-        let daemon = self.daemon.as_ref().and_then(|daemon| daemon.stop_at);
+        let daemon = self.daemon.as_ref().filter(|daemon| !daemon.stopped).and_then(|daemon| daemon.stop_at);
         [deadline, grace, daemon].into_iter().flatten().min()
     }
 
@@ -333,6 +348,11 @@ impl<E> Scope<E> {
     /// Daemons that have not ended.
     pub fn daemons(&self) -> usize {
         self.daemons.len()
+    }
+
+    /// When the grace of the daemon ends whose turn it is to stop; `None`: never.
+    pub fn daemon_stop_at(&self) -> Option<Instant> {
+        self.daemon.as_ref().and_then(|daemon| daemon.stop_at)
     }
 
     /// Finalizers that have not been started.
@@ -358,8 +378,12 @@ impl<E> Scope<E> {
     /// The outcome of a closed scope: the body's value, if there is one, and how many children were
     /// spawned in all (successes are not counted in here).
     pub fn finish<T>(&mut self, value: Option<T>, spawned: u64) -> Outcome<T, E> {
-        let kind = self.kind();
         debug_assert!(self.closed, "a scope has an outcome once it is closed");
+        if self.cancelled.is_none() && self.log.has_primary() && self.log.primary().is_none() {
+            // Somebody took the outcome before, and the failure with it; who comes late is told why.
+            self.cancelled = Some(self.notice(CancelRequest::because(Reason::ChildFailed)));
+        }
+        let kind = self.kind();
         let (records, _, unkept) = self.log.take();
         let (failed_members, failures) = records.into_iter().map(|r| (r.member, r.failure)).unzip();
         let mut report = std::mem::take(&mut self.report);
@@ -376,7 +400,7 @@ impl<E> Scope<E> {
         };
         match (self.log.primary(), &self.cancelled) {
             (Some(_), _) => OutcomeKind::Failed,
-            (None, Some(cancelled)) if self.cut_short => by_cancellation(cancelled),
+            (None, Some(cancelled)) if self.cut_short || self.log.has_primary() => by_cancellation(cancelled),
             _ if self.log.is_empty() => OutcomeKind::Ok,
             _ => OutcomeKind::Partial,
         }
@@ -385,7 +409,7 @@ impl<E> Scope<E> {
     // Shared by the inputs.
 
     fn begin_cancel(&mut self, reason: Reason, detail: Detail, now: Instant, effects: &mut Effects<E>) {
-        if self.cancelled.is_some() || self.closed {
+        if !self.can_be_cancelled() {
             return;
         }
         let cancelled = Cancelled::new(reason, self.config.origin.clone(), detail);
@@ -394,9 +418,7 @@ impl<E> Scope<E> {
 
     /// The one place where a scope becomes cancelled.
     fn publish(&mut self, cancelled: Cancelled, stop_at: Option<Instant>, now: Instant, effects: &mut Effects<E>) {
-        // A scope that only its finalizers keep from being closed has nothing left to cancel:
-        // finalizers are shielded (P10).
-        if self.cancelled.is_some() || self.closed || self.finalizing {
+        if !self.can_be_cancelled() {
             return;
         }
         let stop_at = match self.config.grace {
@@ -445,8 +467,8 @@ impl<E> Scope<E> {
             self.stopped = true;
             effects.stop = true;
         }
-        if let Some(daemon) = self.daemon.as_mut().filter(|daemon| due(daemon.stop_at)) {
-            daemon.stop_at = None;
+        if let Some(daemon) = self.daemon.as_mut().filter(|daemon| !daemon.stopped && due(daemon.stop_at)) {
+            daemon.stopped = true;
             effects.stop_daemon = Some(daemon.id);
         }
     }

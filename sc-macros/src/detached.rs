@@ -158,3 +158,95 @@ fn behind_macro_call(tokens: &[TokenTree]) -> &[TokenTree] {
         _ => tokens,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{mistakes, tokens};
+
+    /// What is found in a body that calls its scope `n`.
+    fn found(body: &str) -> Vec<String> {
+        found_under("n", body)
+    }
+
+    fn found_under(name: &str, body: &str) -> Vec<String> {
+        let mut errors = Errors::default();
+        let handle = Handle { name: tokens(name).into_iter().next().unwrap(), ty: None };
+        report(tokens(body), &Help { handle: &handle, switch: "" }, &mut errors);
+        mistakes(&errors.into_statements())
+    }
+
+    #[test]
+    fn every_function_by_every_name() {
+        for function in DETACHED {
+            let longest = function.len() - 2;
+            let names =
+                (0..=longest).map(|skip| function[skip..].join("::")).chain([format!("::{}", function.join("::"))]);
+            for name in names {
+                let found = found(&format!("let a = {name}(async {{ 1 }}).await;"));
+                assert_eq!(found.len(), 1, "{name}: {found:?}");
+                assert!(found[0].starts_with(&format!("{name} => ")), "{found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn through_a_runtime_handle() {
+        for call in [
+            "Handle::current().spawn",
+            "tokio::runtime::Handle::current().spawn_blocking",
+            "runtime::Handle::try_current().unwrap().spawn",
+            "Handle::try_current()?.clone().spawn",
+        ] {
+            let found = found(&format!("{call}(work())"));
+            assert_eq!(found.len(), 1, "{call}: {found:?}");
+            assert!(found[0].starts_with(&format!("{call} => ")), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_replacement_is_named() {
+        assert_eq!(
+            found("tokio::spawn(f())"),
+            [
+                "tokio::spawn => `tokio::spawn` starts a task that no scope owns: use `n.spawn(..)` or `sc_tokio::spawn(..)`"
+            ]
+        );
+        assert_eq!(
+            found("thread::spawn(f)"),
+            ["thread::spawn => `thread::spawn` starts a thread that no scope owns: use `n.spawn_blocking(..)` or \
+              `sc_tokio::spawn_blocking(..)`"]
+        );
+        assert!(found("task::spawn_local(f())")[0].ends_with("use `sc_tokio::spawn_local(..)`"));
+        assert!(found_under("scope", "tokio::spawn(f())")[0].contains("use `scope.spawn(..)` or"));
+        assert!(found_under("_", "tokio::spawn(f())")[0].ends_with("use `sc_tokio::spawn(..)`"));
+    }
+
+    #[test]
+    fn wherever_it_stands() {
+        for body in [
+            "vec![tokio::spawn(f())]",
+            "futures.map(tokio::spawn)",
+            "if x { loop { (tokio::spawn::<F>)(f()) } }",
+            "n.spawn(async { select! { a = tokio::spawn(f()) => {} } })",
+            "use tokio::spawn;",
+        ] {
+            assert_eq!(found(body).len(), 1, "{body}");
+        }
+        assert_eq!(found("Handle::current().spawn(tokio::spawn(f()))").len(), 2);
+    }
+
+    #[test]
+    fn others_of_that_name_are_left_alone() {
+        for body in [
+            "n.spawn(f()); sc_tokio::spawn(f()); spawn(f()); pool.task.spawn(f())",
+            "crate::task::spawn(f()); self::Handle::spawn(f()); ::task::spawn(f()); my::tokio::spawn(f())",
+            "tokio::task::yield_now(); task::spawned(f()); tokio::spawn_later(f())",
+            "Handle::current().block_on(f()); Handle::current().runtime_flavor(); handle.spawn(f())",
+            "\"tokio::spawn\"; tokio: spawn; tokio . spawn",
+            "nursery!(async |m| { tokio::spawn(f()) }); sc_tokio::nursery! { tokio::spawn(f()) }",
+        ] {
+            assert_eq!(found(body), Vec::<String>::new(), "{body}");
+        }
+    }
+}

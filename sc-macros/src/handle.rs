@@ -2,7 +2,7 @@
 
 use crate::errors::Errors;
 use crate::reading::{Lost, take, take_until};
-use proc_macro2::{Ident, Span, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::ParseStream;
 use syn::parse::discouraged::Speculative;
@@ -33,7 +33,7 @@ impl Handle {
         Some(&self.name).filter(|name| !name.to_string().starts_with('_'))
     }
 
-    /// Reads `|n|`; a list that is none is reported and counts as `|_|`, so that reading goes on behind it.
+    /// Reads `|n|`; a list that is none is reported, and reading goes on behind it.
     pub(crate) fn read(input: ParseStream, errors: &mut Errors, wording: &Wording) -> Result<Self, Lost> {
         if let Some(bars) = take::<Token![||]>(input) {
             errors.at(&bars, wording.missing);
@@ -55,7 +55,15 @@ impl Handle {
             None if extra.is_empty() => errors.at(&quote!(#open #close), wording.missing),
             None => errors.at(&extra, wording.not_a_name),
         }
-        Ok(handle.unwrap_or_else(Self::nameless))
+        Ok(handle.unwrap_or_else(|| Self::guess(extra)))
+    }
+
+    /// The name that a wrong parameter list meant, perhaps: the body uses it, and is to compile all the same.
+    pub(crate) fn guess(parameters: TokenStream) -> Self {
+        let name = |token| syn::parse2::<Ident>(TokenStream::from(token)).ok();
+        let mut names = parameters.into_iter().filter_map(name);
+        let variable = names.find(|name| name.to_string().starts_with(char::is_lowercase));
+        variable.map_or_else(Self::nameless, |name| Self { name: name.into(), ty: None })
     }
 
     /// `n` or `n: Type`, up to the next parameter; of anything else nothing is taken.

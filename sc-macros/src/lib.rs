@@ -3,6 +3,8 @@
 //! Each macro is a folder: `parse` reads what the user wrote, `expand` writes what the compiler sees. All of it works
 //! on `proc_macro2`, so that tests run it as ordinary functions.
 
+#[cfg(test)]
+mod arbitrary;
 mod detached;
 mod errors;
 mod handle;
@@ -24,5 +26,5 @@ pub fn nursery(input: TokenStream) -> TokenStream {
 /// Makes an `async fn` a scope: nothing that it starts survives its return. See `sc_tokio::scoped`.
 #[proc_macro_attribute]
 pub fn scoped(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    scoped::generate(arguments.into(), item.into()).into()
+    scoped::generate(arguments.into(), &item.into()).into()
 }

@@ -29,6 +29,10 @@ pub(crate) struct Scope<'a> {
     pub(crate) output: Option<&'a Type>,
     /// The driver over nursery and body.
     pub(crate) drive: TokenStream,
+    /// What it takes between the two.
+    pub(crate) between: TokenStream,
+    /// Where errors about the driver's types belong.
+    pub(crate) site: Span,
     pub(crate) body: &'a Group,
     /// Mistakes in the body that leave it a body.
     pub(crate) errors: Errors,
@@ -39,17 +43,22 @@ impl Scope<'_> {
     pub(crate) fn expand(self) -> Group {
         let span = self.body.span();
         let body = typed_body(self.errors, self.output, self.body);
-        let Self { handle: Handle { name, ty }, open, witness, drive, .. } = self;
+        let Self { handle: Handle { name, ty }, open, witness, drive, between, site, .. } = self;
         let local = local(self.handle);
         let ty = ty.as_ref().map(|ty| quote!(: #ty));
         let reference = quote_spanned!(local.span()=> &#local);
-        let block = quote_spanned! {Span::mixed_site()=>
+        let shadows = self.handle.usable().map(|_| {
+            let reason = "the macro binds the name twice, the user once";
+            quote_spanned!(site=> #[allow(clippy::shadow_unrelated, reason = #reason)])
+        });
+        let block = quote_spanned! {site=>
             match #open {
                 #local => {
                     let __nursery = #reference;
+                    #shadows
                     let #name #ty = ::core::convert::identity(__nursery);
                     #witness
-                    #drive(__nursery, async #body).await
+                    #drive(__nursery, #between async #body).await
                 }
             }
         };

@@ -34,6 +34,8 @@ pub(crate) struct Parent {
     /// Keeps the parent open until this scope is closed (P3).
     #[allow(dead_code, reason = "held, and released by its destructor")]
     pub(crate) hold: Option<Hold>,
+    /// The daemon of the parent that opened this scope: the scope counts as a part of it.
+    pub(crate) daemon: Option<u64>,
     pub(crate) slot: u32,
 }
 
@@ -122,7 +124,11 @@ pub(crate) struct Books {
     pub(crate) parked: ParkedOutputs,
     pub(crate) finalizers: Vec<Finalizer>,
     pub(crate) finalizer_timeout: Duration,
+    /// Nobody asked for the scope's own deadline.
+    pub(crate) timer_is_optional: bool,
     pub(crate) finalizer_due: bool,
+    /// A step of the teardown runs user code, without the lock.
+    pub(crate) stepping: bool,
     /// Put back here between polls, so that the reaper can go on where the driver was dropped.
     pub(crate) running: Option<RunningFinalizer>,
     /// The future of `cancel_on`; taken by the driver.
@@ -153,8 +159,10 @@ impl Books {
             parked: ParkedOutputs::default(),
             finalizers: Vec::new(),
             finalizer_timeout: Duration::ZERO,
+            timer_is_optional: false,
             external: None,
             finalizer_due: false,
+            stepping: false,
             running: None,
             token: None,
             policy,
@@ -172,7 +180,8 @@ impl Books {
     pub(crate) fn next_timers(&self) -> (Option<Instant>, Option<Instant>) {
         let own = self.scope.next_timer().map(Instant::from_std);
         let timer = [own, self.stops.next()].into_iter().flatten().min();
-        (timer, self.scope.next_warning().map(Instant::from_std))
+        let warning = self.scope.next_warning().map(Instant::from_std);
+        if self.timer_is_optional { (None, [timer, warning].into_iter().flatten().min()) } else { (timer, warning) }
     }
 
     /// Writes down what the scope decided; what concerns others, or runs user code, goes into `work`.
@@ -209,10 +218,7 @@ impl Books {
             work.wake(self.present.take_wakers());
         }
         if let Some((id, cancelled)) = signal_daemon {
-            self.daemon = Some(DaemonTold { id: id.get(), cancelled, due: false });
-            node.raise(0);
-            work.wake(self.present.take_wakers());
-            work.wake(self.waiters.take());
+            self.signal_daemon(node, id.get(), cancelled, work);
         }
         if let Some(id) = stop_daemon {
             self.stop_daemon(node, id.get(), work);
@@ -254,6 +260,13 @@ impl Books {
         work.notice(Notice::Cancelled { origin: node.origin().clone(), cancelled: cancelled.clone() });
     }
 
+    fn signal_daemon(&mut self, node: &Arc<Node>, id: u64, cancelled: Cancelled, work: &mut Work) {
+        self.daemon = Some(DaemonTold { id, cancelled, due: false });
+        node.raise(0);
+        work.wake(self.present.take_wakers());
+        work.wake(self.waiters.take());
+    }
+
     fn stop_daemon(&mut self, node: &Arc<Node>, id: u64, work: &mut Work) {
         if let Some(told) = self.daemon.as_mut().filter(|told| told.id == id) {
             told.due = true;
@@ -275,8 +288,8 @@ impl Books {
         node.raise(CLOSED | REFUSING);
         work.wake(self.observer.take());
         work.wake(self.waiters.take());
-        work.discard(self.policy.take());
-        work.discard(self.token.take());
+        work.discard(node, self.policy.take());
+        work.discard(node, self.token.take());
         work.closed(self.parent.take());
     }
 }

@@ -3,16 +3,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::task::Context;
 
 use crate::node::Node;
-use crate::rt::{Instant, Sleep, sleep_until};
+use crate::rt::{Instant, RuntimeId, Sleep, id_of, sleep_until};
+use crate::teardown::By;
 
-/// Set once a runtime without a timer was met. Messages about slow ends and the default bound of
-/// finalizers, which nobody asked for, are then left out rather than fail the scope.
-static TIMERLESS: AtomicBool = AtomicBool::new(false);
+/// Runtimes that were found to have no timer. Messages about slow ends and the default bound of
+/// finalizers, which nobody asked for, are left out there rather than fail the scope. Tokio has no
+/// way to ask, so the first such timer on such a runtime is a caught panic.
+static TIMERLESS: std::sync::Mutex<Vec<RuntimeId>> = std::sync::Mutex::new(Vec::new());
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -25,9 +26,13 @@ pub(crate) struct Carrier {
 
 impl Carrier {
     /// Begins a poll: from now on a change need not wake us, we look before we park.
-    pub(crate) fn unpark(&mut self, node: &Node) {
+    pub(crate) fn unpark(&mut self, node: &Node, by: By) {
         if std::mem::take(&mut self.parked) {
-            let waker = node.books().carrier.take();
+            let waker = {
+                let mut books = node.books();
+                // The waker may be that of whoever took over.
+                if books.is_carried_by(by) { books.carrier.take() } else { None }
+            };
             drop(waker);
         }
     }
@@ -45,11 +50,11 @@ impl Carrier {
     }
 
     /// Ends a poll. `false`: something changed meanwhile, look again.
-    pub(crate) fn park(&mut self, node: &Arc<Node>, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn park(&mut self, node: &Arc<Node>, by: By, cx: &mut Context<'_>) -> bool {
         let waker = cx.waker().clone();
         let (old, timer, warning) = {
             let mut books = node.books();
-            if std::mem::take(&mut books.changed) {
+            if !books.is_carried_by(by) || std::mem::take(&mut books.changed) {
                 return false;
             }
             let (timer, warning) = books.next_timers();
@@ -58,20 +63,20 @@ impl Carrier {
         drop(old);
         self.parked = true;
         let next = [timer, warning].into_iter().flatten().min();
-        if next == self.armed || !self.arm(next, timer == next) {
+        if next == self.armed || !self.arm(node, next, timer == next) {
             return true;
         }
         // A timer counts from its first poll; it may be due already.
         self.poll_timer(node, cx);
         if self.armed.is_none() && next.is_some() {
-            self.unpark(node);
+            self.unpark(node, by);
             return false;
         }
         true
     }
 
     /// Sets the timer. `false`: none is needed, or none is to be had.
-    fn arm(&mut self, next: Option<Instant>, requested: bool) -> bool {
+    fn arm(&mut self, node: &Node, next: Option<Instant>, requested: bool) -> bool {
         self.armed = next;
         let Some(at) = next else { return false };
         if let Some(timer) = &mut self.timer {
@@ -82,7 +87,9 @@ impl Carrier {
             self.timer = Some(Box::pin(sleep_until(at)));
             return true;
         }
-        if TIMERLESS.load(Ordering::Relaxed) {
+        let runtime = id_of(node.runtime());
+        let timerless = || TIMERLESS.lock().unwrap_or_else(PoisonError::into_inner);
+        if timerless().contains(&runtime) {
             return false;
         }
         let timer = catch_unwind(AssertUnwindSafe(|| Box::pin(sleep_until(at))));
@@ -93,7 +100,7 @@ impl Carrier {
             }
             Err(payload) => {
                 crate::wake::discard(payload);
-                TIMERLESS.store(true, Ordering::Relaxed);
+                timerless().push(runtime);
                 false
             }
         }

@@ -17,7 +17,7 @@ use sc_core::{CancelRequest, ChildId, ChildKind, Claim, Failure, Member, Reason}
 pub use blocking::BlockingCx;
 pub(crate) use borrowed::BorrowedTask;
 pub use builder::TaskBuilder;
-pub use output::{ChildOutput, Never};
+pub use output::{ChildOutput, FinalizerOutput, Never};
 pub(crate) use task::{Admitted, ChildTask, Gone, Membership};
 pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed};
 

@@ -196,7 +196,7 @@ fn finish<T, E: Send + 'static>(node: &Arc<Node>, value: Option<T>) -> Ended<T, 
 impl<'env> Progress<'env> {
     fn unpark(&mut self, node: &Arc<Node>) {
         if let Some(carrier) = &mut self.carrier {
-            carrier.unpark(node);
+            carrier.unpark(node, By::Driver);
         }
     }
 
@@ -204,7 +204,7 @@ impl<'env> Progress<'env> {
         if node.books().adopted {
             return node.wait_for_close(cx);
         }
-        self.carrier.get_or_insert_default().park(node, cx)
+        self.carrier.get_or_insert_default().park(node, By::Driver, cx)
     }
 
     /// Whether the body is to be dropped. A scope born cancelled polls its body once, and a body
@@ -312,7 +312,11 @@ impl<'env> Progress<'env> {
         self.poll_external(node, cx);
         if body_ended && self.borrowed.is_none() && !self.released {
             self.released = true;
-            self.external = None;
+            let external = self.external.take();
+            let (ran, _) = self.run(node, || drop(external));
+            if let Some(panic) = ran.into_panic() {
+                node.own_failure(Member::body(), panic);
+            }
             let hold = node.books().driver_hold.take();
             drop(hold);
         }
@@ -360,7 +364,7 @@ impl<'env> Progress<'env> {
     }
 }
 
-fn poll_next<'env>(set: &mut BorrowedSet<'env>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+fn poll_next(set: &mut BorrowedSet<'_>, cx: &mut Context<'_>) -> Poll<Option<()>> {
     use futures_core::Stream;
     Pin::new(set).poll_next(cx)
 }

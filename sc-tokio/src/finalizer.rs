@@ -9,17 +9,17 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sc_core::ScopeEnd;
+use sc_core::{Member, ScopeEnd};
 
 use crate::books::RunningFinalizer;
-use crate::child::ChildOutput;
+use crate::child::FinalizerOutput;
 use crate::drive;
 use crate::events::{self, Notice};
 use crate::fault;
 use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::open::{Options, Setup};
-use crate::wake::{discard, drop_quietly};
+use crate::wake::drop_quietly;
 
 /// Puts a finalizer on the scope's list.
 #[track_caller]
@@ -27,7 +27,7 @@ pub(crate) fn register<F, Fut, E>(node: &Arc<Node>, finalizer: F)
 where
     F: FnOnce(ScopeEnd) -> Fut + Send + 'static,
     Fut: Future + Send + 'static,
-    Fut::Output: ChildOutput<E, Value = ()>,
+    Fut::Output: FinalizerOutput<E>,
     E: Debug + Send + 'static,
 {
     let place = Location::caller();
@@ -46,7 +46,7 @@ where
     if let Some(finalizer) = refused {
         events::say(&Notice::Refused { origin: node.origin().clone(), place });
         if let Some(panic) = drop_quietly(finalizer) {
-            discard(panic.into_payload());
+            node.own_failure(Member::finalizer(), panic);
         }
     }
 }
@@ -55,7 +55,7 @@ fn run<F, Fut, E>(finalizer: F, end: ScopeEnd, timeout: Duration, place: &'stati
 where
     F: FnOnce(ScopeEnd) -> Fut + Send + 'static,
     Fut: Future + Send + 'static,
-    Fut::Output: ChildOutput<E, Value = ()>,
+    Fut::Output: FinalizerOutput<E>,
     E: Debug + Send + 'static,
 {
     let options = Options { timeout: Some(timeout), shielded: true, ..Options::default() };

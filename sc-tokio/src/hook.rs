@@ -61,15 +61,24 @@ pub fn reset_failure_hook() {
 pub(crate) fn unhandled(scope: &Origin, record: FailureRecord<BoxedError>) {
     let FailureRecord { member, failure } = record;
     let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
+    // An error that cannot be described has happened all the same.
+    let described = catch_unwind(AssertUnwindSafe(|| fault::describe(&failure)));
+    let (message, indescribable) = match described {
+        Ok(message) => (message, None),
+        Err(payload) => {
+            let panic = sc_core::Panic::new(payload);
+            (format!("an error whose `Debug` {panic}"), Some(panic))
+        }
+    };
     let told = catch_unwind(AssertUnwindSafe(|| {
-        let message = fault::describe(&failure);
         let failure = UnhandledFailure { scope: scope.clone(), member, message, is_panic: failure.is_panic() };
         match hook {
             Some(hook) => hook(&failure),
             None => default_hook(&failure),
         }
     }));
-    for panic in [told.err().map(sc_core::Panic::new), crate::wake::drop_quietly(failure)].into_iter().flatten() {
+    let panics = [told.err().map(sc_core::Panic::new), indescribable, crate::wake::drop_quietly(failure)];
+    for panic in panics.into_iter().flatten() {
         // Nothing is left below the last resort but standard error.
         eprintln!("sc_tokio: while reporting a failure in {scope}: {panic}");
         crate::wake::discard(panic.into_payload());

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sc_core::{ChildExit, Failure, Panic, Policy, QueuedExit, Verdict};
+use sc_core::{ChildExit, Failure, Member, Panic, Policy, QueuedExit, Verdict};
 
 use crate::fault::{self, BoxedError};
 use crate::node::Node;
@@ -62,6 +62,6 @@ pub(crate) fn pump(node: &Arc<Node>) {
         node.input(|books| books.scope.judged(exit, verdict, now));
     }
     if let Some(panic) = crate::wake::drop_quietly(policy) {
-        crate::wake::discard(panic.into_payload());
+        node.own_failure(Member::policy(), panic);
     }
 }

@@ -67,9 +67,12 @@ mod work;
 
 pub use builder::{Mapped, NurseryBuilder, NurseryFuture, OutcomeFuture, ViaFrom, scope};
 pub use cancellation::{Cancellation, Canceller};
-pub use child::{BlockingCx, Child, ChildOutput, Join, Never, Stopping, TaskBuilder};
+pub use child::{BlockingCx, Child, ChildOutput, FinalizerOutput, Join, Never, Stopping, TaskBuilder};
 pub use hook::{UnhandledFailure, reset_failure_hook, set_failure_hook};
 pub use nursery::Nursery;
+#[cfg(sc_shuttle)]
+#[doc(hidden)]
+pub use rt::explored;
 pub use scope::{DeadlineExpired, Scope, ScopeFn};
 
 pub use sc_core::{

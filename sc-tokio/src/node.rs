@@ -55,7 +55,7 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) enum Status {
     Run,
-    /// Cancelled, in its grace.
+    /// Cancelled, in its grace; for the scopes below, [`Node::told_until`] says for how long.
     Told(Cancelled, sc_core::Told),
     /// To be dropped.
     Stop(Cancelled, sc_core::Told),
@@ -178,7 +178,20 @@ impl Node {
 
     pub(crate) fn cancel(self: &Arc<Self>, request: CancelRequest) {
         let now = Instant::now().into_std();
-        self.input(|books| books.scope.cancel(request, now));
+        let mut work = Work::default();
+        let late = {
+            let mut books = self.books();
+            if books.scope.can_be_cancelled() {
+                let effects = books.scope.cancel(request, now);
+                books.apply(self, effects, &mut work);
+                None
+            } else {
+                Some(request)
+            }
+        };
+        work.run();
+        // Without the lock, since the cause is the user's (invariant 2).
+        drop(late);
     }
 
     /// Hands an ancestor's cancellation to this scope, as part of the ancestor's work.
@@ -200,6 +213,14 @@ impl Node {
         books.apply(self, effects, work);
     }
 
+    /// A scope that a daemon opened has closed.
+    pub(crate) fn daemon_scope_closed(self: &Arc<Self>, daemon: u64, work: &mut Work) {
+        let now = Instant::now().into_std();
+        let mut books = self.books();
+        let effects = books.scope.daemon_scope_closed(sc_core::ChildId::new(daemon), now);
+        books.apply(self, effects, work);
+    }
+
     /// The time has come for something. If an ancestor's deadline has passed as well, the
     /// outermost is the one that expired (P8).
     pub(crate) fn tick(self: &Arc<Self>) {
@@ -207,7 +228,8 @@ impl Node {
         if let Some(outermost) = self.outermost_expired(now) {
             outermost.input(|books| books.scope.tick(now.into_std()));
         }
-        let (aborts, look) = self.books().stops.tick(now);
+        let (aborts, look, retired) = self.books().stops.tick(now);
+        drop(retired);
         if look {
             self.wake_present();
         }
@@ -330,6 +352,15 @@ impl Node {
             Some(cancelled) if books.scope.is_stopped() => Status::Stop(cancelled.clone(), ByScope),
             Some(cancelled) => Status::Told(cancelled.clone(), ByScope),
             None => Status::Run,
+        }
+    }
+
+    /// When the grace of a member ends that was told to stop, for the scopes it opened (`None`: never).
+    pub(crate) fn told_until(&self, id: u64, daemon: bool) -> Option<std::time::Instant> {
+        let books = self.books();
+        match books.stops.told(id) {
+            None if daemon => books.scope.daemon_stop_at(),
+            _ => books.stops.at(id, Instant::now()).map(Instant::into_std),
         }
     }
 

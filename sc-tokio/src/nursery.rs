@@ -9,7 +9,7 @@ use sc_core::ChildKind;
 
 use crate::child::{BorrowedTask, Child, ChildOutput, TaskBuilder};
 use crate::open::{self, Setup};
-use crate::rt::{Mutex, lock};
+use crate::rt::{Mutex, lock, thread_local};
 use crate::scope::Scope;
 
 thread_local! {
@@ -44,12 +44,12 @@ pub struct Nursery<'env, E> {
 impl<E> Nursery<'_, E> {
     /// Opens the scope of the nursery that is being polled.
     pub(crate) fn open() -> Self {
-        let setup = HANDOVER.take().expect("a nursery opens its scope when its future is first polled");
+        let setup = HANDOVER.with(Cell::take).expect("a nursery opens its scope when its future is first polled");
         Self { scope: Scope::of(open::open(setup)), inbox: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn hand_over(setup: Setup) {
-        HANDOVER.set(Some(setup));
+        HANDOVER.with(|handover| handover.set(Some(setup)));
     }
 }
 

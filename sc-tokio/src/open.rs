@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sc_core::{Config, Deadline, Name, Origin, ScopeId, Watch};
+use sc_core::{ChildId, Config, Deadline, Name, Origin, ScopeId, Watch};
 
 use crate::books::{Below, Books, Parent};
 use crate::frame::{self, Opener, Who};
@@ -31,7 +31,8 @@ pub(crate) struct Options {
     pub(crate) finalizer_timeout: Option<Duration>,
     pub(crate) warn_after: Option<Duration>,
     pub(crate) cancel_on: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    /// Inherits nothing: a finalizer's scope.
+    /// Inherits nothing: a finalizer's scope. Its time-out is left out on a runtime without a timer,
+    /// since nobody asked for it.
     pub(crate) shielded: bool,
 }
 
@@ -75,6 +76,7 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
     let mut books = Books::new(scope, judge);
     books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);
     books.external = options.cancel_on;
+    books.timer_is_optional = options.shielded;
     let node = Node::new(origin, runtime, books);
     if !options.shielded {
         if let Some(opener) = frame::current() {
@@ -111,12 +113,20 @@ fn own_deadline(options: &Options, origin: &Origin, now: Instant) -> Option<Dead
 fn link(node: &Arc<Node>, opener: &Opener) {
     let Opener { node: frame_scope, who, in_future } = opener;
     let (who, in_future) = (*who, *in_future);
-    let (parent, hold) = nearest_live(frame_scope);
-    let by_daemon = matches!(who, Who::Child { daemon: true, .. });
+    let daemon = match who {
+        Who::Child { id, daemon: true } if !frame_scope.is_closed() => Some(id),
+        _ => None,
+    };
+    let by_daemon = daemon.is_some();
+    // What a daemon opens does not keep the scope from draining, or the daemon would never be stopped.
+    let (parent, hold) = if by_daemon { (Arc::clone(frame_scope), None) } else { nearest_live(frame_scope) };
     let (slot, deadline, cancelled) = {
         let mut books = parent.books();
         let below = Below { node: Arc::clone(node), by_daemon, in_future, holds: hold.is_some() };
         let slot = books.nested.enter(below);
+        if let Some(id) = daemon {
+            books.scope.daemon_scope_opened(ChildId::new(id));
+        }
         let cancelled = books.scope.cancelled().filter(|_| !by_daemon).cloned();
         let cancelled = cancelled.map(|cancelled| (cancelled, books.scope.stop_at()));
         (slot, books.scope.deadline().cloned(), cancelled)
@@ -126,7 +136,7 @@ fn link(node: &Arc<Node>, opener: &Opener) {
         Who::Child { id, daemon } if frame_scope.has_stops() => match frame_scope.status(id, daemon) {
             Status::Run => None,
             Status::Told(cancelled, _) | Status::Stop(cancelled, _) => {
-                Some((cancelled, frame_scope.books().stops.at(id).flatten().map(Instant::into_std)))
+                Some((cancelled, frame_scope.told_until(id, daemon)))
             }
         },
         _ => None,
@@ -134,7 +144,7 @@ fn link(node: &Arc<Node>, opener: &Opener) {
     let mut work = Work::default();
     {
         let mut books = node.books();
-        books.parent = Some(Parent { node: parent, hold, slot });
+        books.parent = Some(Parent { node: parent, hold, daemon, slot });
         if deadline.is_some() {
             let effects = books.scope.inherit_deadline(deadline);
             books.apply(node, effects, &mut work);

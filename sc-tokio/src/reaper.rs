@@ -58,7 +58,7 @@ impl Future for Reaper {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.carrier.unpark(&this.node);
+        this.carrier.unpark(&this.node, By::Reaper);
         loop {
             this.carrier.poll_timer(&this.node, cx);
             if teardown::poll(&this.node, By::Reaper, cx).is_ready() {
@@ -66,7 +66,7 @@ impl Future for Reaper {
                 report(&this.node);
                 return Poll::Ready(());
             }
-            if this.carrier.park(&this.node, cx) {
+            if this.carrier.park(&this.node, By::Reaper, cx) {
                 return Poll::Pending;
             }
         }

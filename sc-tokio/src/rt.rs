@@ -4,17 +4,23 @@
 //! tests run the production code: built with `--cfg sc_shuttle`, the same names are Shuttle's.
 
 #[cfg(not(sc_shuttle))]
+mod counted;
+#[cfg(sc_shuttle)]
+pub mod explored;
+
+#[cfg(not(sc_shuttle))]
 mod real {
     pub(crate) use std::sync::Mutex;
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
     pub(crate) use std::thread_local;
 
-    pub(crate) use tokio::runtime::Handle;
-    pub(crate) use tokio::task::{AbortHandle, JoinHandle};
+    pub(crate) use tokio::runtime::{Handle, Id as RuntimeId};
+    pub(crate) use tokio::spawn;
+    pub(crate) use tokio::task::{AbortHandle, JoinHandle, spawn_blocking};
     pub(crate) use tokio::time::{Instant, Sleep, sleep_until};
     pub(crate) use tokio_util::sync::CancellationToken;
 
-    pub(crate) use super::counted::real::{Counted, WeakCounted};
+    pub(crate) use super::counted::{Counted, WeakCounted};
 }
 
 #[cfg(sc_shuttle)]
@@ -25,13 +31,15 @@ mod real {
 
     pub(crate) use shuttle_tokio::runtime::Handle;
     pub(crate) use shuttle_tokio::task::{AbortHandle, JoinHandle};
-    pub(crate) use shuttle_tokio::time::{Instant, Sleep, sleep_until};
     pub(crate) use shuttle_tokio_util::sync::CancellationToken;
 
-    pub(crate) use super::counted::instrumented::{Counted, WeakCounted};
-}
+    /// There is one runtime in a model.
+    pub(crate) type RuntimeId = ();
 
-mod counted;
+    pub(crate) use super::explored::clock::{Instant, Sleep, sleep_until};
+    pub(crate) use super::explored::counted::{Counted, WeakCounted};
+    pub(crate) use super::explored::{spawn, spawn_blocking};
+}
 
 pub(crate) use real::*;
 
@@ -41,28 +49,12 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Starts a task on the current runtime.
-#[track_caller]
-pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
+/// Tells runtimes apart.
+pub(crate) fn id_of(runtime: &Handle) -> RuntimeId {
     #[cfg(not(sc_shuttle))]
-    return tokio::spawn(future);
+    return runtime.id();
     #[cfg(sc_shuttle)]
-    return shuttle_tokio::spawn(future);
-}
-
-/// Runs a closure on the current runtime's blocking threads.
-#[track_caller]
-pub(crate) fn spawn_blocking<F, R>(closure: F) -> JoinHandle<R>
-where
-    F: FnOnce() -> R + Send + 'static,
-    R: Send + 'static,
-{
-    #[cfg(not(sc_shuttle))]
-    return tokio::task::spawn_blocking(closure);
-    #[cfg(sc_shuttle)]
-    return shuttle_tokio::task::spawn_blocking(closure);
+    {
+        let _ = runtime;
+    }
 }

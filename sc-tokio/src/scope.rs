@@ -10,7 +10,9 @@ use std::time::Duration;
 use sc_core::{CancelRequest, Cancelled, ChildKind, Deadline, Name, Reason, ScopeEnd, ScopeId};
 
 use crate::cancellation::{Cancellation, Canceller};
-use crate::child::{Admitted, BlockingCx, Child, ChildOutput, ChildTask, Gone, Membership, TaskBuilder};
+use crate::child::{
+    Admitted, BlockingCx, Child, ChildOutput, ChildTask, FinalizerOutput, Gone, Membership, TaskBuilder,
+};
 use crate::hold::Hold;
 use crate::node::{Node, REFUSING};
 use crate::present::Label;
@@ -303,7 +305,7 @@ impl<E: Debug + Send + 'static> Scope<E> {
     where
         F: FnOnce(ScopeEnd) -> Fut + Send + 'static,
         Fut: Future + Send + 'static,
-        Fut::Output: ChildOutput<E, Value = ()>,
+        Fut::Output: FinalizerOutput<E>,
     {
         crate::finalizer::register::<F, Fut, E>(&self.node, finalizer);
     }
@@ -456,13 +458,14 @@ impl Node {
 
     pub(crate) fn cancel_present(self: &Arc<Self>, request: CancelRequest) {
         let now = Instant::now();
-        {
+        let retired = {
             let mut books = self.books();
             let cancelled: Cancelled = books.scope.notice(request);
             let grace = books.scope.config().grace.unwrap_or_default();
             let below = self.spawned();
-            books.stops.all_below(below, cancelled, now.checked_add(grace), grace.is_zero());
-        }
+            books.stops.all_below(below, cancelled, now.checked_add(grace), grace.is_zero())
+        };
+        drop(retired);
         self.wake_present();
         self.rearm();
     }

@@ -17,8 +17,9 @@ pub(crate) struct Stop {
     pub(crate) abort: Option<AbortHandle>,
 }
 
+/// The children that were present at one `cancel_children`.
 #[derive(Debug)]
-struct Batch {
+pub(crate) struct Batch {
     /// Children with a smaller number were present.
     below: u64,
     cancelled: Cancelled,
@@ -53,9 +54,10 @@ impl Stops {
         self.single.insert(id, stop);
     }
 
-    pub(crate) fn all_below(&mut self, below: u64, cancelled: Cancelled, at: Option<Instant>, due: bool) {
+    /// Gives back what is to be dropped without the lock: the causes are the user's.
+    pub(crate) fn all_below(&mut self, below: u64, cancelled: Cancelled, at: Option<Instant>, due: bool) -> Vec<Batch> {
         self.batches.push(Batch { below, cancelled, at, due });
-        self.merge();
+        self.merge()
     }
 
     pub(crate) fn told(&self, id: u64) -> Option<Told> {
@@ -66,10 +68,16 @@ impl Stops {
         Some(Told { cancelled: batch.cancelled.clone(), due: batch.due })
     }
 
-    /// When the grace of a child that was told to stop ends (`Some(None)`: never).
-    pub(crate) fn at(&self, id: u64) -> Option<Option<Instant>> {
-        let single = self.single.get(&id).map(|stop| stop.at);
-        single.or_else(|| self.batches.iter().find(|batch| id < batch.below).map(|batch| batch.at))
+    /// When the grace of a child ends that may have been told to stop (`None`: never, `now`: it was
+    /// not told here).
+    pub(crate) fn at(&self, id: u64, now: Instant) -> Option<Instant> {
+        if let Some(stop) = self.single.get(&id) {
+            return stop.at;
+        }
+        match self.batches.iter().find(|batch| id < batch.below) {
+            Some(batch) => batch.at,
+            None => Some(now),
+        }
     }
 
     /// The child has ended. Gives back what is to be dropped without the lock.
@@ -83,8 +91,9 @@ impl Stops {
         single.chain(batches).min()
     }
 
-    /// Marks what is due. Gives the tasks to abort, and whether all who wait have to look.
-    pub(crate) fn tick(&mut self, now: Instant) -> (Vec<AbortHandle>, bool) {
+    /// Marks what is due. Gives the tasks to abort, whether all who wait have to look, and what is to
+    /// be dropped without the lock.
+    pub(crate) fn tick(&mut self, now: Instant) -> (Vec<AbortHandle>, bool, Vec<Batch>) {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let mut aborts = Vec::new();
         let mut look = false;
@@ -97,19 +106,22 @@ impl Stops {
             batch.due = true;
             look = true;
         }
-        self.merge();
-        (aborts, look)
+        let retired = self.merge();
+        (aborts, look, retired)
     }
 
     /// Batches whose grace is over are as good as one.
-    fn merge(&mut self) {
-        let newest = self.batches.iter().filter(|batch| batch.due).map(|batch| batch.below).max();
-        self.batches.retain(|batch| !batch.due || Some(batch.below) == newest);
-        if let Some(newest) = newest {
-            // Due ones first: whoever is in two batches obeys the stricter.
-            self.batches.sort_by_key(|batch| (!batch.due, batch.below));
-            self.batches.dedup_by_key(|batch| (batch.due, batch.below));
-            debug_assert_eq!(self.batches[0].below, newest);
-        }
+    fn merge(&mut self) -> Vec<Batch> {
+        // The oldest of equals: the first reason wins.
+        let due = self.batches.iter().enumerate().filter(|(_, batch)| batch.due);
+        let Some((newest, _)) = due.max_by_key(|(n, batch)| (batch.below, std::cmp::Reverse(*n))) else {
+            return Vec::new();
+        };
+        // Due ones first: whoever is in two batches obeys the stricter.
+        let kept = self.batches.remove(newest);
+        let (retired, waiting) = std::mem::take(&mut self.batches).into_iter().partition(|batch| batch.due);
+        self.batches = waiting;
+        self.batches.insert(0, kept);
+        retired
     }
 }

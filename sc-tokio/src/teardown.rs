@@ -34,14 +34,20 @@ impl Books {
         if self.scope.phase() == sc_core::Phase::Closed {
             return Step::Closed;
         }
-        if !self.released || (self.adopted && by == By::Driver) {
+        if !self.released || self.stepping || !self.is_carried_by(by) {
             return Step::Wait;
         }
+        if self.parked.is_empty() && !self.scope.is_drained() {
+            return Step::Drain;
+        }
+        let step = self.next_user_code();
+        self.stepping = !matches!(step, Step::Wait);
+        step
+    }
+
+    fn next_user_code(&mut self) -> Step {
         if !self.parked.is_empty() {
             return Step::DropOutputs(self.parked.take());
-        }
-        if !self.scope.is_drained() {
-            return Step::Drain;
         }
         if let Some(running) = self.running.take() {
             return Step::Run(running);
@@ -55,7 +61,13 @@ impl Books {
 
     /// Whether the end needs nobody to carry it: nothing to wait for and no user code to run.
     pub(crate) fn is_idle(&self) -> bool {
-        self.released && self.parked.is_empty() && self.scope.daemons() == 0 && !self.has_finalizers() && !self.judging
+        let busy = self.stepping || self.judging || self.has_finalizers();
+        self.released && self.parked.is_empty() && self.scope.daemons() == 0 && !busy
+    }
+
+    /// Once the scope is adopted, its driver has nothing to say any more.
+    pub(crate) fn is_carried_by(&self, by: By) -> bool {
+        !self.adopted || by == By::Reaper
     }
 
     fn has_finalizers(&self) -> bool {
@@ -71,11 +83,36 @@ pub(crate) fn poll(node: &Arc<Node>, by: By, cx: &mut Context<'_>) -> Poll<()> {
             Step::Closed => return Poll::Ready(()),
             Step::Wait => return Poll::Pending,
             Step::Drain => drain(node),
-            Step::DropOutputs(outputs) => std::task::ready!(drop_outputs(node, outputs, cx)),
-            Step::Begin(finalizer, end) => begin(node, finalizer, end),
-            Step::Run(running) => std::task::ready!(run(node, running, cx)),
+            Step::DropOutputs(outputs) => {
+                let dropped = drop_outputs(node, outputs, cx);
+                stepped(node, by);
+                std::task::ready!(dropped);
+            }
+            Step::Begin(finalizer, end) => {
+                begin(node, finalizer, end);
+                stepped(node, by);
+            }
+            Step::Run(running) => {
+                let ran = run(node, running, cx);
+                stepped(node, by);
+                std::task::ready!(ran);
+            }
         }
     }
+}
+
+/// Ends a step that ran user code. If somebody took over meanwhile, they have found it taken and wait.
+fn stepped(node: &Arc<Node>, by: By) {
+    let carrier = {
+        let mut books = node.books();
+        books.stepping = false;
+        if books.is_carried_by(by) {
+            return;
+        }
+        books.changed = true;
+        books.carrier.take()
+    };
+    crate::wake::wake_all(carrier);
 }
 
 pub(crate) fn drain(node: &Arc<Node>) {

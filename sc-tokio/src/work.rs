@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use sc_core::{Cancelled, Deadline, FailureRecord, Origin};
+use sc_core::{Cancelled, Deadline, FailureRecord, Member, Origin};
 
 use crate::books::Parent;
 use crate::events::{self, Notice};
@@ -33,7 +33,7 @@ pub(crate) struct Work {
     judge: Vec<Arc<Node>>,
     notices: Vec<Notice>,
     unhandled: Vec<(Origin, FailureRecord<BoxedError>)>,
-    discarded: Vec<Box<dyn Send>>,
+    discarded: Vec<(Arc<Node>, Box<dyn Send>)>,
 }
 
 impl Work {
@@ -71,9 +71,10 @@ impl Work {
         self.unhandled.extend(records.into_iter().map(|record| (origin.clone(), record)));
     }
 
-    pub(crate) fn discard(&mut self, value: Option<impl Send + 'static>) {
+    /// Drops a value of the user's; a panic of its destructor is this scope's.
+    pub(crate) fn discard(&mut self, node: &Arc<Node>, value: Option<impl Send + 'static>) {
         if let Some(value) = value {
-            self.discarded.push(Box::new(value));
+            self.discarded.push((Arc::clone(node), Box::new(value)));
         }
     }
 
@@ -88,6 +89,9 @@ impl Work {
         for parent in std::mem::take(&mut self.closed) {
             let entry = parent.node.books().nested.leave(parent.slot);
             drop(entry);
+            if let Some(daemon) = parent.daemon {
+                parent.node.daemon_scope_closed(daemon, &mut self);
+            }
             drop(parent);
         }
         for token in self.tokens.drain(..) {
@@ -104,9 +108,9 @@ impl Work {
         for (origin, record) in self.unhandled.drain(..) {
             crate::hook::unhandled(&origin, record);
         }
-        for value in self.discarded.drain(..) {
+        for (node, value) in self.discarded.drain(..) {
             if let Some(panic) = drop_quietly(value) {
-                crate::wake::discard(panic.into_payload());
+                node.own_failure(Member::policy(), panic);
             }
         }
     }

@@ -1,3 +1,10 @@
 //! One file per behaviour.
 
-mod smoke;
+mod cancellation;
+mod deadline;
+mod failure;
+mod grace;
+mod join;
+mod spawning;
+mod support;
+mod teardown;

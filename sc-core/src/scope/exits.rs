@@ -101,6 +101,11 @@ impl<E> Scope<E> {
     pub fn body_ended(&mut self, end: BodyEnd<E>, destructor: Option<Panic>, now: Instant) -> Effects<E> {
         let mut effects = Effects::none();
         if self.body == Body::Ended {
+            // The scope went on without it when its frame ended (P3); nothing is lost all the same (P4).
+            let failure = if let BodyEnd::Failed(failure) = end { Some(failure) } else { None };
+            for failure in ranked(failure, destructor) {
+                self.keep(FailureRecord { member: Member::body(), failure }, &mut effects);
+            }
             return effects;
         }
         self.body = Body::Ended;

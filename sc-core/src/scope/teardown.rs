@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{Body, Scope, StoppingDaemon};
+use super::{Body, Daemon, Scope, StoppingDaemon};
 use crate::cancelled::Detail;
 use crate::{Cancelled, ChildId, Effects, FailureRecord, Member, Reason};
 
@@ -14,7 +14,25 @@ impl<E> Scope<E> {
         if self.refusing || self.drained || self.closed {
             return false;
         }
-        self.daemons.insert(id)
+        self.daemons.insert(id, Daemon::default()).is_none()
+    }
+
+    /// A daemon opened a scope. Like the daemon itself, that does not hold this scope open; but the
+    /// daemon counts as ended only when such scopes are closed, however it left them (P3).
+    pub fn daemon_scope_opened(&mut self, id: ChildId) {
+        if let Some(daemon) = self.daemons.get_mut(&id) {
+            daemon.scopes += 1;
+        }
+    }
+
+    /// A scope that a daemon opened is closed.
+    pub fn daemon_scope_closed(&mut self, id: ChildId, now: Instant) -> Effects<E> {
+        let mut effects = Effects::none();
+        if let Some(daemon) = self.daemons.get_mut(&id) {
+            daemon.scopes -= 1;
+            self.settle_daemon(id, now, &mut effects);
+        }
+        effects
     }
 
     /// Counts a finalizer in; `false` if the finalizers have begun to run or the scope is closed.
@@ -72,6 +90,16 @@ impl<E> Scope<E> {
     }
 
     pub(super) fn daemon_exited(&mut self, id: ChildId, now: Instant, effects: &mut Effects<E>) {
+        if let Some(daemon) = self.daemons.get_mut(&id) {
+            daemon.exited = true;
+        }
+        self.settle_daemon(id, now, effects);
+    }
+
+    fn settle_daemon(&mut self, id: ChildId, now: Instant, effects: &mut Effects<E>) {
+        if self.daemons.get(&id).is_some_and(|daemon| !daemon.exited || daemon.scopes > 0) {
+            return;
+        }
         self.daemons.remove(&id);
         if self.daemon.as_ref().is_some_and(|daemon| daemon.id == id) {
             self.daemon = None;
@@ -89,7 +117,7 @@ impl<E> Scope<E> {
     }
 
     fn next_step(&mut self, now: Instant, effects: &mut Effects<E>) {
-        if let Some(&newest) = self.daemons.last() {
+        if let Some((&newest, _)) = self.daemons.last_key_value() {
             self.stop_daemon(newest, now, effects);
         } else if self.finalizers > 0 {
             self.keep_unclaimed(effects);
@@ -114,7 +142,7 @@ impl<E> Scope<E> {
             (None, Some(_)) => self.stop_at,
             (None, None) => Some(now),
         };
-        self.daemon = Some(StoppingDaemon { id, stop_at });
+        self.daemon = Some(StoppingDaemon { id, stop_at, stopped: false });
         effects.signal_daemon = Some((id, cancelled));
         effects.rearm = true;
         self.expire_grace(now, effects);

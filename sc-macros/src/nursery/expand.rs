@@ -16,6 +16,8 @@ pub(crate) fn expand(nursery: &Nursery, errors: Errors) -> TokenStream {
         },
         output: output.as_ref(),
         drive: quote_spanned!(Span::mixed_site()=> ::sc_tokio::__private::drive),
+        between: TokenStream::new(),
+        site: Span::mixed_site(),
         body,
         errors,
     }

@@ -7,9 +7,9 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 /// The body inside the box, and what stands around it.
 pub(crate) struct BoxedBody {
     pub(crate) body: Group,
-    before: Vec<TokenTree>,
-    after: Vec<TokenTree>,
+    /// The whole `async` block, and what it consists of around the body, if that is not all of it.
     block: Group,
+    around: Option<(Vec<TokenTree>, Vec<TokenTree>)>,
     qualifiers: Vec<TokenTree>,
     arguments: Group,
     function: Vec<TokenTree>,
@@ -31,20 +31,24 @@ impl BoxedBody {
             return None;
         }
         let content: Vec<TokenTree> = block.stream().into_iter().collect();
-        let (before, body, after) = match user_body(&content) {
-            Some((at, body)) => (content[..at].to_vec(), body.clone(), content[at + 1..].to_vec()),
-            None => (Vec::new(), block.clone(), Vec::new()),
+        let (body, around) = match user_body(&content) {
+            Some((at, body)) => (body.clone(), Some((content[..at].to_vec(), content[at + 1..].to_vec()))),
+            None => (block.clone(), None),
         };
-        Some(Self { body, before, after, block, qualifiers, arguments, function })
+        Some(Self { body, block, around, qualifiers, arguments, function })
     }
 
     /// The function's block with another body.
     pub(crate) fn with_body(self, content: TokenStream) -> TokenStream {
-        let Self { body, before, after, block, qualifiers, arguments, function } = self;
-        let content = braced(content, body.span());
-        let inside = before.into_iter().chain([content.into()]).chain(after).collect();
-        let block = braced(inside, block.span());
-        let inside = qualifiers.into_iter().chain([block.into()]).collect();
+        let Self { body, block, around, qualifiers, arguments, function } = self;
+        let content = match around {
+            Some((before, after)) => {
+                let body = braced(content, body.span());
+                before.into_iter().chain([body.into()]).chain(after).collect()
+            }
+            None => content,
+        };
+        let inside = qualifiers.into_iter().chain([braced(content, block.span()).into()]).collect();
         let mut call = Group::new(Delimiter::Parenthesis, inside);
         call.set_span(arguments.span());
         function.into_iter().chain([call.into()]).collect()

@@ -7,9 +7,9 @@ use super::output::Output;
 use crate::errors::Errors;
 use crate::handle::Handle;
 use crate::scope::Scope;
-use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
-use quote::{quote, quote_spanned};
-use syn::spanned::Spanned;
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
 
 pub(crate) fn expand(function: &Function, target: Target, options: &Options, errors: Errors) -> TokenStream {
     let name = &function.signature.ident;
@@ -24,39 +24,63 @@ pub(crate) fn expand(function: &Function, target: Target, options: &Options, err
 }
 
 fn scope(name: &Ident, body: &Group, output: &Output, options: &Options, errors: Errors) -> TokenStream {
-    let handle = options.handle.as_ref();
+    let (place, types) = types(output, name);
+    let site = Span::mixed_site().located_at(place);
     let block = Scope {
-        handle: handle.unwrap_or(&Handle::nameless()),
-        open: quote_spanned!(Span::mixed_site()=> __witness.open()),
+        handle: options.handle.as_ref().unwrap_or(&Handle::nameless()),
+        open: quote_spanned!(site=> ::sc_tokio::__private::open_scoped(&__witness)),
         witness: TokenStream::new(),
         output: None,
-        drive: quote_spanned!(Span::mixed_site()=> ::sc_tokio::__private::drive_scoped),
+        drive: quote_spanned!(site=> ::sc_tokio::__private::drive_scoped),
+        between: quote_spanned!(site=> __witness.shape(),),
+        site,
         body,
         errors,
     }
     .expand();
-    let nursery = located_call(name, quote!(async #block));
-    let named = (!options.named).then(|| {
-        let name = Literal::string(&name.to_string());
-        quote_spanned!(Span::mixed_site()=> .named(#name))
-    });
+    let nursery = nursery(name, options.named, &block);
     let setters = &options.setters;
-    // Of its own accord the function says what is wrong with its error type where that type stands.
-    let finish = match &options.mapper {
-        None => quote_spanned!(Span::mixed_site().located_at(output.span())=> finish(__scope)),
-        Some(mapper) => quote_spanned!(Span::mixed_site()=> finish_mapped(__scope, #mapper)),
+    let settle = match &options.mapper {
+        None => quote_spanned!(site=> settle(__end, __scope)),
+        Some(mapper) => quote_spanned!(site=> settle_mapped(__end, __scope, #mapper)),
     };
-    quote_spanned! {Span::mixed_site()=>
-        let (__witness, __end) = ::sc_tokio::__private::scoped::<#output>();
-        let __scope = #nursery #named #setters;
-        __end.#finish.await
+    quote_spanned! {site=>
+        let (__witness, __end) = #types;
+        let __scope = #nursery #setters;
+        ::sc_tokio::__private::#settle.await
     }
 }
 
-/// The call that notes where the scope was opened: at the function's name.
-fn located_call(name: &Ident, argument: TokenStream) -> TokenStream {
-    let mut arguments = Group::new(Delimiter::Parenthesis, argument);
+/// The call that tells what the return type stands for, and the place of everything that depends on it. rustc complains
+/// about a type once per place: a type that no scope can return gives one message, at the user's own word.
+fn types(output: &Output, name: &Ident) -> (Span, TokenStream) {
+    let tokens = output.to_token_stream();
+    let first = tokens.clone().into_iter().next().filter(|_| !output.is_unit());
+    let place = first.map_or_else(|| name.span(), |first| first.span());
+    let output = located_at(tokens, place);
+    (place, quote_spanned!(place=> ::sc_tokio::__private::scoped::<#output>()))
+}
+
+fn located_at(tokens: TokenStream, place: Span) -> TokenStream {
+    let relocated = tokens.into_iter().map(|mut token| {
+        if let TokenTree::Group(group) = &mut token {
+            *group = Group::new(group.delimiter(), located_at(group.stream(), place));
+        }
+        token.set_span(token.span().located_at(place));
+        token
+    });
+    relocated.collect()
+}
+
+/// The call that notes where the scope was opened, which is at the function's name, and takes its name from there.
+fn nursery(name: &Ident, named: bool, block: &Group) -> TokenStream {
+    let (function, title) = if named {
+        (quote_spanned!(name.span()=> nursery), None)
+    } else {
+        let title = Literal::string(&name.unraw().to_string());
+        (quote_spanned!(name.span()=> nursery_named), Some(quote!(#title,)))
+    };
+    let mut arguments = Group::new(Delimiter::Parenthesis, quote!(#title async #block));
     arguments.set_span(name.span());
-    let function = quote_spanned!(name.span()=> ::sc_tokio::__private::nursery);
-    quote!(#function #arguments)
+    quote_spanned!(name.span()=> ::sc_tokio::__private::#function #arguments)
 }

@@ -93,15 +93,11 @@ impl Function {
     /// The function as the user wrote it, with mistakes instead of the scope: where it names the scope, the name
     /// stands for something of unknown type, so that there is no second message about it.
     pub(crate) fn with_errors(mut self, handle: Option<&Handle>, errors: Errors) -> TokenStream {
-        let Some(body) = self.body.take() else {
+        let Some(body) = &self.body else {
             let Self { front, signature, .. } = self;
             let errors = errors.into_statements();
             return quote!(#front #signature; #errors);
         };
-        if contains(&body, "await") && !self.is_taken_apart() {
-            // The `async` that is missing has been reported; rustc would report every `.await`.
-            self.signature.asyncness.get_or_insert_default();
-        }
         let statements = match handle.and_then(Handle::usable) {
             Some(name) => {
                 let errors = errors.into_expression();
@@ -110,7 +106,10 @@ impl Function {
             None => errors.into_statements(),
         };
         let content = body.stream();
-        self.body = Some(body);
+        if contains(body, "await") && !self.is_taken_apart() {
+            // The `async` that is missing has been reported; rustc would report every `.await`.
+            self.signature.asyncness.get_or_insert_default();
+        }
         self.with_body(quote!(#statements #content))
     }
 

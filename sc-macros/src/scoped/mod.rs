@@ -17,7 +17,7 @@ use options::Options;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-pub(crate) fn generate(arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn generate(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::parse(arguments, &mut errors);
     let Some(function) = Function::parse(item.clone(), &mut errors) else {

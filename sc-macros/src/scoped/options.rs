@@ -74,7 +74,7 @@ impl Options {
             while !input.is_empty() {
                 options.item(input, errors);
                 let extra = take_until(input, |rest| rest.peek(Token![,]));
-                if !extra.is_empty() {
+                if let Some(extra) = extra.into_iter().next() {
                     errors.at(&extra, "expected `,` between the options of `#[scoped]`");
                 }
                 take::<Token![,]>(input);
@@ -99,12 +99,12 @@ impl Options {
             return self.handle(input, errors);
         }
         let Ok(name) = input.call(Ident::parse_any) else {
-            let item = skip(input);
-            return errors.at(&item, "an option of `#[scoped]` has a name: write `name = value`");
+            let span = input.span();
+            skip(input);
+            return errors.at_span(span, "an option of `#[scoped]` has a name: write `name = value`");
         };
         let Some(spec) = OPTIONS.iter().find(|spec| name == spec.name) else {
-            skip(input);
-            return errors.at(&name, unknown(&name.to_string()));
+            return self.unknown(input, &name, errors);
         };
         if self.given.iter().any(|(_, given)| given.name == spec.name) {
             skip(input);
@@ -123,11 +123,28 @@ impl Options {
         }
     }
 
+    fn unknown(&mut self, input: ParseStream, name: &Ident, errors: &mut Errors) {
+        let names = OPTIONS.iter().map(|spec| spec.name);
+        let known = names.clone().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let near = nearest(&name.to_string(), names);
+        let hint = if let Some(near) = near {
+            format!(": did you mean `{near}`?")
+        } else if self.handle.is_none() && skip(&input.fork()).is_empty() {
+            // The body will use it.
+            self.handle = Some(Handle { name: name.clone().into(), ty: None });
+            ": the name of the scope stands between bars, `|n|`.".to_owned()
+        } else {
+            ".".to_owned()
+        };
+        skip(input);
+        errors.at(name, format!("`#[scoped]` has no option `{name}`{hint} The options are {known}"));
+    }
+
     fn handle(&mut self, input: ParseStream, errors: &mut Errors) {
         let start = input.fork();
         let handle = Handle::read(input, errors, &PARAMETER).unwrap_or_else(|Lost| {
             take_all(input);
-            Handle::nameless()
+            Handle::guess(take_all(&start.fork()))
         });
         if self.handle.is_some() {
             let again = take_until(&start, |rest| rest.cursor() >= input.cursor());
@@ -144,11 +161,12 @@ impl Options {
         if words.is_empty() {
             errors.at(name, format!("`{name}` allows nothing here: write `{}`", spec.example));
         }
-        for word in words {
-            if word.to_string() == "tokio_spawn" {
+        for word in &words {
+            let name = word.to_string().replace(' ', "");
+            if name == "tokio_spawn" {
                 self.allow_spawn = true;
             } else {
-                errors.at(&word, format!("`{word}` is not a check of `#[scoped]`: the only one is `tokio_spawn`"));
+                errors.at(word, format!("`{name}` is not a check of `#[scoped]`: the only one is `tokio_spawn`"));
             }
         }
     }
@@ -158,7 +176,7 @@ impl Options {
 fn value(input: ParseStream, name: &Ident, spec: &OptionSpec, errors: &mut Errors) -> Option<TokenStream> {
     let ahead = input.fork();
     let value = take::<Token![=]>(&ahead).and_then(|_| ahead.parse::<Expr>().ok());
-    if let Some(value) = value.filter(|_| ahead.is_empty() || ahead.peek(Token![,])) {
+    if let Some(value) = value {
         input.advance_to(&ahead);
         return Some(value.into_token_stream());
     }
@@ -181,13 +199,4 @@ fn words(input: ParseStream) -> syn::Result<Vec<TokenStream>> {
 /// Takes the rest of an option.
 fn skip(input: ParseStream) -> TokenStream {
     take_until(input, |rest| rest.peek(Token![,]))
-}
-
-fn unknown(name: &str) -> String {
-    let names = OPTIONS.iter().map(|spec| spec.name);
-    let known = names.clone().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match nearest(name, names) {
-        Some(near) => format!("`#[scoped]` has no option `{name}`: did you mean `{near}`? It has {known}"),
-        None => format!("`#[scoped]` has no option `{name}`: it has {known}"),
-    }
 }

@@ -1,5 +1,4 @@
-//! What the function returns. Whether that is a `Result` or nothing is told by the type's traits, not by its name;
-//! here only those types are refused that no alias can turn into one of the two.
+//! What the function returns. Whether that is a `Result` or nothing is told by the type's traits, not by its name.
 
 use crate::errors::Errors;
 use proc_macro2::TokenStream;
@@ -7,12 +6,7 @@ use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{GenericArgument, PathArguments, ReturnType, Token, Type, TypeParamBound, TypePath, parse_quote};
 
-const MESSAGE: &str =
-    "a scope can be cancelled, and its caller has to learn of it: return `Result<T, E>`, or nothing at all";
-const PRIMITIVES: &[&str] = &[
-    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16", "u32", "u64", "u128",
-    "usize",
-];
+const MESSAGE: &str = "a `#[scoped]` function returns `Result<T, E>`, or nothing";
 
 pub(crate) enum Output {
     Unit,
@@ -39,17 +33,16 @@ impl Output {
     }
 
     fn of(ty: &Type, errors: &mut Errors) -> Option<Self> {
-        let refused = match ty {
+        match ty {
             Type::Group(group) => return Self::of(&group.elem, errors),
             Type::Paren(paren) => return Self::of(&paren.elem, errors),
             Type::Tuple(tuple) if tuple.elems.is_empty() => return Some(Self::Unit),
-            Type::Path(path) => path.path.get_ident().is_some_and(|name| PRIMITIVES.iter().any(|one| name == one)),
-            Type::Macro(_) | Type::Infer(_) | Type::Verbatim(_) => false,
-            _ => true,
-        };
-        if refused {
-            errors.at(ty, MESSAGE);
-            return None;
+            // Neither can be written in a body, to ask for its traits.
+            Type::ImplTrait(_) | Type::Never(_) => {
+                errors.at(ty, MESSAGE);
+                return None;
+            }
+            _ => {}
         }
         let mut ty = ty.clone();
         infer_impl_trait(&mut ty);

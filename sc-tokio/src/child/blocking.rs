@@ -120,6 +120,14 @@ where
         }
     }
 
+    /// Puts the waker back that a wake-up took; what woke us may have concerned somebody else.
+    fn relist(&self, waker: Waker) {
+        let state = lock(&self.state);
+        let old = state.queued.as_ref().map(|(_, life)| life.renew(waker));
+        drop(state);
+        drop(old);
+    }
+
     /// Runs on the blocking thread.
     fn run(&self) {
         let queued = lock(&self.state).queued.take();
@@ -179,6 +187,7 @@ where
     M: Membership + Send + 'static,
 {
     fn wake(self: Arc<Self>) {
+        self.relist(Waker::from(Arc::clone(&self)));
         self.stop_queued();
     }
 }
@@ -243,11 +252,7 @@ where
 }
 
 /// Starts a blocking child.
-pub(crate) fn spawn_blocking<'n, F, O, E, M>(
-    scope: &'n Scope<E>,
-    closure: F,
-    admitted: Admitted<M>,
-) -> Child<'n, O::Value, E>
+pub(crate) fn spawn_blocking<F, O, E, M>(scope: &Scope<E>, closure: F, admitted: Admitted<M>) -> Child<'_, O::Value, E>
 where
     F: FnOnce(&BlockingCx) -> O + Send + 'static,
     O: ChildOutput<E> + 'static,
@@ -262,8 +267,8 @@ where
     // Known from the start: it may wait long for a thread.
     life.enter_as(&Waker::from(Arc::clone(&cell)));
     lock(&cell.state).queued = Some((closure, life));
-    // It may have been cancelled in between, when there was nothing to take out.
-    cell.stop_queued();
+    // It may have been woken in between, when there was nothing to take out.
+    Arc::clone(&cell).wake();
     let shell = Shell(Arc::clone(&cell));
     let run = move || shell.0.run();
     drop(rt::spawn_blocking(run));

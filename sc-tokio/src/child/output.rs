@@ -61,3 +61,33 @@ impl<E> ChildOutput<E> for Never {
         match self {}
     }
 }
+
+/// What a finalizer of a `Scope<E>` may return: `()`, `Result<(), E>`, or never (`!`). Sealed.
+#[diagnostic::on_unimplemented(
+    message = "a finalizer of a `Scope<{E}>` cannot return `{Self}`",
+    label = "this finalizer returns `{Self}`",
+    note = "return `()` or `Result<(), {E}>`"
+)]
+pub trait FinalizerOutput<E>: sealed::Sealed<E> {
+    /// The output as a result.
+    #[doc(hidden)]
+    fn into_result(self) -> Result<(), E>;
+}
+
+impl<E> FinalizerOutput<E> for Result<(), E> {
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+impl<E> FinalizerOutput<E> for () {
+    fn into_result(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+impl<E> FinalizerOutput<E> for Never {
+    fn into_result(self) -> Result<(), E> {
+        match self {}
+    }
+}

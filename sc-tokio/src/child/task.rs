@@ -127,6 +127,8 @@ pub(super) struct Life<M: Membership> {
     waits: Waits,
     kind: ChildKind,
     told: Told,
+    /// An epoch has begun since our waker was listed: it may have been taken.
+    unlisted: bool,
 }
 
 impl<F, E, M: Membership> ChildTask<F, E, M> {
@@ -185,7 +187,7 @@ impl<M: Membership> Life<M> {
     pub(super) fn new(admitted: Admitted<M>) -> Self {
         let Admitted { member, id, seen, kind, label } = admitted;
         let (member, opened, waits) = (Some(member), Opened::default(), Waits::NotYet(label));
-        Self { member, opened, id, seen, waits, kind, told: Told::Nobody }
+        Self { member, opened, id, seen, waits, kind, told: Told::Nobody, unlisted: false }
     }
 
     pub(super) fn node(&self) -> &Arc<Node> {
@@ -241,6 +243,7 @@ impl<M: Membership> Life<M> {
             return None;
         }
         self.seen = word;
+        self.unlisted = true;
         match self.node().status(self.id, self.kind.daemon) {
             Status::Run => {}
             Status::Told(cancelled, told) => {
@@ -262,14 +265,16 @@ impl<M: Membership> Life<M> {
     /// Parks the child: known by name from its first `Pending` on.
     fn wait(&mut self, cx: &mut Context<'_>, drop_code: &mut dyn FnMut()) -> Poll<Gone> {
         loop {
-            let looked_before = self.seen;
             if let Some(gone) = self.look(drop_code) {
                 return Poll::Ready(gone);
             }
             match &self.waits {
-                // Our waker may have been taken when the epoch changed.
-                Waits::In(slot) if looked_before != self.seen => self.renew(*slot, cx),
-                Waits::In(_) => return Poll::Pending,
+                Waits::In(_) if !self.unlisted => return Poll::Pending,
+                // Look again after this: whoever began another epoch meanwhile missed our waker.
+                Waits::In(_) => {
+                    drop(self.renew(cx.waker().clone()));
+                    self.unlisted = false;
+                }
                 Waits::NotYet(label) => {
                     let (label, waker) = (label.clone(), cx.waker().clone());
                     if let Ok(slot) = self.node().enter(self.seen, label, waker) {
@@ -281,17 +286,16 @@ impl<M: Membership> Life<M> {
         }
     }
 
-    fn renew(&self, slot: u32, cx: &Context<'_>) {
-        let waker = cx.waker().clone();
-        let old = self.node().books().present.renew(slot, waker);
-        drop(old);
+    /// Puts another waker on the list of those who wait. Gives back the old one.
+    pub(super) fn renew(&self, waker: Waker) -> Option<Waker> {
+        let Waits::In(slot) = self.waits else { return Some(waker) };
+        self.node().books().present.renew(slot, waker)
     }
 
     /// Scopes that this child opened learn why it is cancelled before they are dropped (P6).
     fn hand_down(&self, gone: &Gone) {
         let Gone::Cancelled(Some(cancelled)) = gone else { return };
-        let stop_at =
-            self.node().books().stops.at(self.id).unwrap_or_else(|| Some(Instant::now())).map(Instant::into_std);
+        let stop_at = self.node().told_until(self.id, self.kind.daemon);
         let mut work = Work::default();
         for node in self.opened.iter() {
             node.inherit(cancelled, stop_at, &mut work);

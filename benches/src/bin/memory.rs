@@ -1,0 +1,192 @@
+//! Counts allocations and bytes, and prints rows for `sc-bench`.
+//!
+//! On a current-thread runtime, where a run of the same code allocates the same each time: one run is a
+//! measurement, and no statistics are needed.
+
+use std::alloc::System;
+use std::future::pending;
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use sc_bench::work::{self, Output};
+use sc_bench::{Row, Unit};
+use sc_tokio::{Cancelled, nursery};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::yield_now;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Enough that what a scope itself allocates is lost among them.
+const CHILDREN: u32 = 10_000;
+
+fn main() -> ExitCode {
+    let mut finished = 1_000_000;
+    for argument in std::env::args().skip(1) {
+        if argument != "--full" {
+            eprintln!("sc-bench-memory: `{argument}` is not understood; it takes only `--full`");
+            return ExitCode::from(2);
+        }
+        finished = 10_000_000;
+    }
+    let mut rows = vec![
+        allocations("ready, handles awaited", work::ready),
+        allocations("suspended once, handles awaited", work::suspended),
+    ];
+    rows.extend(parked());
+    rows.push(kept(finished));
+    for row in rows {
+        println!("{}", row.to_line());
+    }
+    ExitCode::SUCCESS
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().build().expect("a current-thread runtime needs nothing")
+}
+
+/// What is allocated and not freed.
+fn live(stats: &Stats) -> i64 {
+    let signed = |bytes: usize| i64::try_from(bytes).expect("fewer than 2^63 bytes");
+    // Growth by reallocation is in both sums already.
+    signed(stats.bytes_allocated) - signed(stats.bytes_deallocated)
+}
+
+fn per_child(total: i64, children: u32) -> f64 {
+    let total = i32::try_from(total).expect("the measured sums are small");
+    f64::from(total) / f64::from(children)
+}
+
+// Allocations.
+
+fn allocations<F>(kind: &str, child: fn(u64) -> F) -> Row
+where
+    F: Future<Output = Output> + Send + 'static,
+{
+    let count = |run: &dyn Fn(&Runtime)| {
+        let runtime = runtime();
+        run(&runtime);
+        let before = ALLOCATOR.stats();
+        run(&runtime);
+        let change = ALLOCATOR.stats() - before;
+        i64::try_from(change.allocations).expect("fewer than 2^63 allocations")
+    };
+    let ours = count(&|runtime| runtime.block_on(structured(child)));
+    let bare = count(&|runtime| runtime.block_on(bare_tasks(child)));
+    let what = format!("allocations per child: {kind}");
+    // The scope's own few are in it: 0.001 are ten of them.
+    Row::exact(what, "tokio::spawn", per_child(ours - bare, CHILDREN), Unit::Allocations).target(0.01)
+}
+
+async fn structured<F>(child: fn(u64) -> F)
+where
+    F: Future<Output = Output> + Send + 'static,
+{
+    let sum = nursery!(async |n| -> Result<u64, Cancelled> {
+        let children: Vec<_> = (0..u64::from(CHILDREN)).map(|number| n.spawn(child(number))).collect();
+        let mut sum = 0;
+        for child in children {
+            sum += child.await;
+        }
+        Ok(sum)
+    });
+    black_box(sum.await.expect("no child fails"));
+}
+
+async fn bare_tasks<F>(child: fn(u64) -> F)
+where
+    F: Future<Output = Output> + Send + 'static,
+{
+    let tasks: Vec<_> = (0..u64::from(CHILDREN)).map(|number| tokio::spawn(child(number))).collect();
+    for task in tasks {
+        black_box(task.await.expect("no task panics").expect("no task fails"));
+    }
+}
+
+// Parked children.
+
+/// Holds `SIZE` bytes for as long as it is parked.
+async fn holding<const SIZE: usize>(captured: [u8; SIZE]) -> Output {
+    pending::<()>().await;
+    black_box(&captured);
+    Ok(0)
+}
+
+/// Bytes per child, beyond Tokio's task.
+fn parked_beyond<const SIZE: usize>() -> f64 {
+    let ours = runtime().block_on(async {
+        let before = ALLOCATOR.stats();
+        let mut used = 0;
+        let end = nursery!(async |n| -> Result<(), Cancelled> {
+            for _ in 0..CHILDREN {
+                drop(n.spawn(holding([0; SIZE])));
+            }
+            settle().await;
+            used = live(&(ALLOCATOR.stats() - before));
+            n.cancel("measured");
+            Ok(())
+        });
+        end.await.expect_err("children were cut short");
+        used
+    });
+    let bare = runtime().block_on(async {
+        let before = ALLOCATOR.stats();
+        for _ in 0..CHILDREN {
+            drop(tokio::spawn(holding([0; SIZE])));
+        }
+        settle().await;
+        live(&(ALLOCATOR.stats() - before))
+    });
+    per_child(ours - bare, CHILDREN)
+}
+
+/// Until every task has been polled, whatever the runtime polls between two turns of ours.
+async fn settle() {
+    for _ in 0..CHILDREN {
+        yield_now().await;
+    }
+}
+
+fn parked() -> Vec<Row> {
+    macro_rules! sizes {
+        ($($size:literal)*) => { vec![$(($size, parked_beyond::<$size>())),*] };
+    }
+    // Tokio rounds a task up to a multiple of 128 bytes: a step of 16 sees every remainder.
+    let sizes: Vec<(u32, f64)> = sizes!(0 16 32 48 64 80 96 112 128 144 160 176 192 208 224 240 256);
+    let count = u32::try_from(sizes.len()).expect("a handful");
+    let average = sizes.iter().map(|(_, bytes)| bytes).sum::<f64>() / f64::from(count);
+    let (at, worst) = sizes.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1)).expect("a handful");
+    let row = |what: String, bytes| Row::exact(what, "tokio::spawn", bytes, Unit::Bytes);
+    vec![
+        row("bytes per parked child: average over captures of 0 to 256 bytes".to_owned(), average).target(96.0),
+        row(format!("bytes per parked child: worst, with a capture of {at} bytes"), worst).target(192.0),
+    ]
+}
+
+// Finished children.
+
+/// What a scope has grown by while `finished` children came and went, 100 alive at a time (P11).
+fn kept(finished: u64) -> Row {
+    let bytes = runtime().block_on(async {
+        let mut grown = 0;
+        let end = nursery!(async |n| -> Result<(), Cancelled> {
+            let mut early = 0;
+            for round in 0..finished / 100 {
+                let children: Vec<_> = (0..100).map(|number| n.spawn(work::suspended(number))).collect();
+                for child in children {
+                    child.await;
+                }
+                if round == 100 {
+                    early = live(&ALLOCATOR.stats());
+                }
+            }
+            grown = live(&ALLOCATOR.stats()) - early;
+            Ok(())
+        });
+        end.await.expect("no child fails");
+        grown
+    });
+    let what = format!("memory kept by finished children: {finished}, 100 alive at a time");
+    Row::exact(what, "after the first 10000", per_child(bytes, 1), Unit::Bytes).target(0.0)
+}

@@ -1,0 +1,8 @@
+//! What goes wrong around a scope: one file per kind of fault.
+
+mod anywhere;
+mod destructors;
+mod forgotten;
+mod programs;
+mod support;
+mod wakers;

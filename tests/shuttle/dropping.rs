@@ -1,0 +1,219 @@
+//! What is dropped early: a scope's future, a frame with a scope in it, a child's handle (P1, P3).
+
+use std::pin::Pin;
+use std::task::Poll;
+
+use sc_tokio::{Cancelled, Scope, scope};
+use shuttle_tokio::sync::oneshot;
+
+use crate::support::{Flag, Live, Seen, block_on, explore, linger, outside, pause, poll_until};
+
+/// What there is to see of a scope whose future may be dropped.
+#[derive(Debug, Clone, Default)]
+struct Dropped {
+    opened: Flag,
+    finalized: Flag,
+    live: Live,
+}
+
+impl Dropped {
+    /// A scope with two children, of which one opens a scope of its own.
+    async fn run(&self, with_finalizer: bool) -> Result<(), Cancelled> {
+        let inner = scope(async |s: &Scope<Cancelled>| {
+            self.opened.raise();
+            if with_finalizer {
+                let (finalized, alive) = (self.finalized.clone(), self.live.value());
+                s.defer(async move |_| {
+                    pause().await;
+                    drop(alive);
+                    finalized.raise();
+                });
+            }
+            let (leaf, alive) = (self.live.clone(), self.live.value());
+            let branch = s.spawn(async move {
+                let nested = scope(async |n: &Scope<Cancelled>| {
+                    let alive = leaf.value();
+                    let leaf = n.spawn(async move {
+                        pause().await;
+                        drop(alive);
+                    });
+                    drop(leaf);
+                    Ok(())
+                });
+                let result = nested.await;
+                drop(alive);
+                result
+            });
+            drop(branch);
+            let alive = self.live.value();
+            let other = s.spawn(async move { drop(alive) });
+            drop(other);
+            Ok(())
+        });
+        inner.await
+    }
+}
+
+/// The scope's future is polled until another task says so, then dropped.
+fn drop_against_completion(seen: &Seen, with_finalizer: bool) {
+    let dropped = Dropped::default();
+    let (result, resolved, alive) = block_on(async {
+        let (enough, had_enough) = oneshot::channel::<()>();
+        let (mut resolved, mut alive) = (false, 0);
+        let impatient = outside(async move {
+            linger().await;
+            enough.send(())
+        });
+        let result: Result<(), Cancelled> = scope(async |_: &Scope<Cancelled>| {
+            resolved = poll_until(dropped.run(with_finalizer), had_enough).await.is_some();
+            alive = dropped.live.count();
+            Ok(())
+        })
+        .await;
+        assert_eq!(dropped.live.count(), 0, "the parent waited for what its child left behind");
+        let _ = impatient.await.unwrap();
+        (result, resolved, alive)
+    });
+    assert!(result.is_ok(), "what a dropped scope cancels is not its parent's failure");
+    let has_run = dropped.finalized.is_up();
+    assert_eq!(has_run, with_finalizer && dropped.opened.is_up(), "finalizers run on every exit");
+    seen.saw(match (resolved, alive) {
+        (true, alive) => {
+            assert_eq!(alive, 0, "a scope that resolved left nothing");
+            "resolved"
+        }
+        (false, 0) => "closed when dropped",
+        (false, _) => "adopted",
+    });
+}
+
+#[test]
+fn a_scope_dropped_while_its_children_end_is_adopted_or_closed() {
+    explore(&["resolved", "adopted", "closed when dropped"], |seen| drop_against_completion(seen, false));
+}
+
+#[test]
+fn a_dropped_scope_runs_its_finalizers_before_its_parent_resolves() {
+    explore(&["resolved", "adopted"], |seen| drop_against_completion(seen, true));
+}
+
+/// The scope's future is forgotten: its opener's end cancels it, while its children end.
+fn forget_against_completion(seen: &Seen) {
+    let (dropped, ended) = (Dropped::default(), Flag::default());
+    let alive = block_on(async {
+        let mut alive = 0;
+        let result: Result<(), Cancelled> = scope(async |s: &Scope<Cancelled>| {
+            let (in_child, at_end) = (dropped.clone(), ended.clone());
+            let opener = s.spawn(async move {
+                let mut forgotten = Box::pin(async move { in_child.run(true).await });
+                let polled_once = std::future::poll_fn(|cx| {
+                    let _ = Pin::new(&mut forgotten).poll(cx).is_ready();
+                    Poll::Ready(())
+                });
+                polled_once.await;
+                std::mem::forget(forgotten);
+                at_end.raise();
+            });
+            let _ = opener.join().await;
+            alive = dropped.live.count();
+            Ok(())
+        })
+        .await;
+        assert!(result.is_ok(), "a forgotten scope is not its ancestor's failure");
+        alive
+    });
+    assert!(ended.is_up() && dropped.finalized.is_up(), "the forgotten scope was finalized");
+    assert_eq!(dropped.live.count(), 0, "an ancestor waits for the tasks of a forgotten scope");
+    seen.saw(if alive > 0 { "adopted" } else { "closed first" });
+}
+
+#[test]
+fn a_forgotten_scope_is_waited_for_by_an_ancestor() {
+    explore(&["adopted", "closed first"], forget_against_completion);
+}
+
+/// The handle of a child is dropped while the child exits with an output.
+pub(crate) fn handle_drop_against_exit(seen: &Seen) {
+    let (output, in_body) = (Live::default(), Flag::default());
+    let result: Result<(), Cancelled> = block_on(
+        scope(async |s: &Scope<Cancelled>| {
+            let value = output.value();
+            let child = s.spawn(async move { Ok(value) });
+            linger().await;
+            drop(child);
+            if output.count() == 0 {
+                in_body.raise();
+            }
+            Ok(())
+        })
+        .into_future(),
+    );
+    assert_eq!(output.count(), 0, "an output that nobody took is dropped before the scope resolves");
+    assert!(result.is_ok());
+    seen.saw(if in_body.is_up() { "with its handle" } else { "parked" });
+}
+
+#[test]
+fn an_output_whose_handle_is_dropped_is_gone_before_the_scope_resolves() {
+    explore(&["with its handle", "parked"], handle_drop_against_exit);
+}
+
+#[test]
+fn the_output_of_a_daemon_or_a_blocking_child_is_gone_as_well() {
+    explore(&["both with their handles", "one of them", "both later"], |seen| {
+        let outputs = Live::default();
+        let left_over = block_on(async {
+            let mut left = 0;
+            let result: Result<(), Cancelled> = scope(async |s: &Scope<Cancelled>| {
+                let (a, b) = (outputs.value(), outputs.value());
+                let daemon = s.task().daemon().spawn(async move { Ok(a) });
+                let blocking = s.spawn_blocking(move |_| Ok(b));
+                linger().await;
+                drop((daemon, blocking));
+                left = outputs.count();
+                Ok(())
+            })
+            .await;
+            assert!(result.is_ok());
+            left
+        });
+        assert_eq!(outputs.count(), 0, "no output outlives the scope");
+        seen.saw(["both with their handles", "one of them", "both later"][left_over]);
+    });
+}
+
+#[test]
+fn a_daemon_that_waits_is_dropped_with_its_scope_future() {
+    explore(&["resolved", "dropped"], |seen| {
+        let live = Live::default();
+        let resolved = block_on(async {
+            let (enough, had_enough) = oneshot::channel::<()>();
+            let impatient = outside(async move {
+                linger().await;
+                enough.send(())
+            });
+            let mut resolved = false;
+            let result: Result<(), Cancelled> = scope(async |_: &Scope<Cancelled>| {
+                let inner = scope(async |s: &Scope<Cancelled>| {
+                    let alive = live.value();
+                    let daemon = s.task().daemon().spawn(async move {
+                        let _alive = alive;
+                        std::future::pending::<()>().await;
+                    });
+                    drop(daemon);
+                    let last = s.spawn(pause());
+                    drop(last);
+                    Ok(())
+                });
+                resolved = poll_until(inner.into_future(), had_enough).await.is_some();
+                Ok(())
+            })
+            .await;
+            assert!(result.is_ok());
+            let _ = impatient.await.unwrap();
+            resolved
+        });
+        assert_eq!(live.count(), 0, "the daemon of a dropped scope is stopped and waited for");
+        seen.saw(if resolved { "resolved" } else { "dropped" });
+    });
+}

@@ -1,0 +1,39 @@
+//! Races of the engine, explored schedule by schedule.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg sc_shuttle" cargo test -p sc-shuttle-tests --test shuttle --target-dir target/shuttle -- --nocapture
+//! ```
+//!
+//! Without the `cfg` this crate is empty, and without its name it is not built.
+//! `SC_SHUTTLE_SCHEDULES` sets how many schedules each test runs per scheduler, `SC_SHUTTLE_SEED` which.
+//!
+//! # What it shows
+//!
+//! With the `cfg`, `sc-tokio` is compiled against Shuttle instead of `std`'s locks, atomics and
+//! thread-locals and instead of Tokio's tasks, by way of its facade `rt`; all other code is what
+//! production runs. [Shuttle](https://docs.rs/shuttle) runs the tasks of a test on one thread, and decides at
+//! each lock, atomic access, spawn and wake-up who goes on. Each test runs under two schedulers: a
+//! random one, and one that changes priorities seldom (PCT), which finds what needs few but unlikely
+//! switches. A schedule in which everybody waits is reported as a deadlock, which is how a lost wake-up
+//! shows; time stands still unless a test moves it, so that no timer papers over one.
+//!
+//! A test passes if its promises held in every schedule **and** each outcome of its race was seen in
+//! some: a race that always ends one way has not been run. That the explorer would notice is shown by mistakes planted in
+//! the facade (`explorer.rs`), which it has to find.
+//!
+//! # What it cannot show
+//!
+//! - Schedules are sampled, not exhausted (`sc-core` is explored exhaustively, without tasks).
+//! - Tokio itself is Shuttle's model: its scheduler, budget, wakers, blocking pool and shutdown are
+//!   not run. A blocking closure is an ordinary task, and is never stuck in a queue for a thread.
+//! - Every access is sequentially consistent. What weaker orderings allow on hardware is not explored.
+//! - `std::sync::Arc` is not seen; the one count that decides something, that of a scope's holds, is
+//!   instrumented. Nor are futures-buffered, which polls borrowed children, and `tracing`.
+#![cfg(sc_shuttle)]
+
+mod dropping;
+mod explorer;
+mod failing;
+mod spawning;
+mod stopping;
+mod support;

@@ -52,17 +52,14 @@ impl Scope<'_> {
             quote_spanned!(site=> #[allow(clippy::shadow_unrelated, reason = #reason)])
         });
         let block = quote_spanned! {site=>
-            match #open {
-                #local => {
-                    let __nursery = #reference;
-                    #shadows
-                    let #name #ty = ::core::convert::identity(__nursery);
-                    #witness
-                    #drive(__nursery, #between async #body).await
-                }
-            }
+            let __nursery = #reference;
+            #shadows
+            let #name #ty = ::core::convert::identity(__nursery);
+            #witness
+            #drive(__nursery, #between async #body).await
         };
-        braced(block, span)
+        let block = braced(block, span);
+        braced(quote_spanned!(site=> match #open { #local => #block }), span)
     }
 }
 

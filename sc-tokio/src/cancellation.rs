@@ -26,7 +26,7 @@ use crate::waiting::Waiting;
 /// # async fn main() {
 /// let result: Result<(), Cancelled> = nursery!(async |n| {
 ///     let stop = n.canceller();
-///     let _ = n.spawn(async move { stop.cancel("enough") });
+///     n.spawn(async move { stop.cancel("enough") });
 ///     std::future::pending().await
 /// })
 /// .await;

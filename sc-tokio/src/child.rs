@@ -25,7 +25,7 @@ use crate::fault::{self, Fault};
 use crate::frame;
 use crate::node::Node;
 use crate::parked::Parked;
-use crate::rt::{Instant, JoinHandle};
+use crate::rt::{self, Instant, JoinHandle};
 use crate::scope::Scope;
 use crate::stops::Stop;
 use crate::waiting::Waiting;
@@ -84,7 +84,6 @@ const PATIENCE: u32 = 64;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "the scope waits for the child in any case; write `let _ =` or `drop(..)` if its value is not needed"]
 pub struct Child<'n, T, E> {
     scope: &'n Scope<E>,
     place: &'static Location<'static>,
@@ -366,7 +365,7 @@ impl<T, E> Child<'_, T, E> {
         }
         // Tokio would swallow the panic of the output's destructor.
         let mut cx = Context::from_waker(Waker::noop());
-        match Pin::new(&mut task).poll(&mut cx) {
+        match rt::poll_unconstrained(&mut task, &mut cx) {
             Poll::Ready(end) => self.drop_output(end.ok()),
             Poll::Pending => park(self.node(), task),
         }

@@ -360,6 +360,8 @@ impl<'env> Progress<'env> {
             node.own_failure(Member::body(), panic);
         }
         crate::reaper::adopt(node);
+        // It may have closed before it was dropped, with an outcome that nobody will take now (P4).
+        crate::reaper::report(node);
         frame::closed();
     }
 }

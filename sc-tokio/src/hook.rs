@@ -60,27 +60,32 @@ pub fn reset_failure_hook() {
 /// Hands a failure to the hook.
 pub(crate) fn unhandled(scope: &Origin, record: FailureRecord<BoxedError>) {
     let FailureRecord { member, failure } = record;
-    let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
     // An error that cannot be described has happened all the same.
-    let described = catch_unwind(AssertUnwindSafe(|| fault::describe(&failure)));
-    let (message, indescribable) = match described {
-        Ok(message) => (message, None),
-        Err(payload) => {
-            let panic = sc_core::Panic::new(payload);
-            (format!("an error whose `Debug` {panic}"), Some(panic))
-        }
-    };
-    let told = catch_unwind(AssertUnwindSafe(|| {
-        let failure = UnhandledFailure { scope: scope.clone(), member, message, is_panic: failure.is_panic() };
-        match hook {
-            Some(hook) => hook(&failure),
-            None => default_hook(&failure),
-        }
+    let message = catch_unwind(AssertUnwindSafe(|| fault::describe(&failure)));
+    let message = message.unwrap_or_else(|payload| {
+        let panic = sc_core::Panic::new(payload);
+        let message = format!("an error whose `Debug` {panic}");
+        crate::wake::discard(panic.into_payload());
+        message
+    });
+    tell(UnhandledFailure { scope: scope.clone(), member: member.clone(), message, is_panic: failure.is_panic() });
+    if let Some(panic) = crate::wake::drop_quietly(failure) {
+        tell(UnhandledFailure { scope: scope.clone(), member, message: panic.to_string(), is_panic: true });
+        crate::wake::discard(panic.into_payload());
+    }
+}
+
+fn tell(failure: UnhandledFailure) {
+    let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let told = catch_unwind(AssertUnwindSafe(|| match &hook {
+        Some(hook) => hook(&failure),
+        None => default_hook(&failure),
     }));
-    let panics = [told.err().map(sc_core::Panic::new), indescribable, crate::wake::drop_quietly(failure)];
-    for panic in panics.into_iter().flatten() {
+    // The last owner, if another hook was set meanwhile; it drops what the user's closure captured.
+    let dropped = crate::wake::drop_quietly(hook);
+    for panic in [told.err().map(sc_core::Panic::new), dropped].into_iter().flatten() {
         // Nothing is left below the last resort but standard error.
-        eprintln!("sc_tokio: while reporting a failure in {scope}: {panic}");
+        eprintln!("sc_tokio: while reporting a failure in {}: {panic}", failure.scope);
         crate::wake::discard(panic.into_payload());
     }
 }

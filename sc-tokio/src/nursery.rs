@@ -97,7 +97,7 @@ impl<'env, E: Debug + Send + 'static> Nursery<'env, E> {
     /// # async fn f() -> Result<(), Cancelled> {
     /// nursery!(async |n| {
     ///     let inside = String::new();
-    ///     let _ = n.spawn_borrowed(async { Ok(inside.len()) });
+    ///     n.spawn_borrowed(async { Ok(inside.len()) });
     ///     Ok(())
     /// })
     /// .await

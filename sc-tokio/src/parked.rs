@@ -5,10 +5,9 @@
 //! dropped early, of a child whose output has a destructor, is parked here, and the drain waits for
 //! it and drops the output itself. Children with trivial outputs pay nothing.
 
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::rt::JoinHandle;
+use crate::rt::{self, JoinHandle};
 use crate::wake::drop_quietly;
 
 /// A parked output. Its type is forgotten; what is left is to wait and to drop.
@@ -20,7 +19,7 @@ pub(crate) trait Parked: Send {
 
 impl<T: Send> Parked for JoinHandle<T> {
     fn poll_drop(&mut self, cx: &mut Context<'_>) -> Poll<Option<sc_core::Panic>> {
-        Pin::new(self).poll(cx).map(drop_quietly)
+        rt::poll_unconstrained(self, cx).map(drop_quietly)
     }
 
     fn is_finished(&self) -> bool {
@@ -63,8 +62,8 @@ impl ParkedOutputs {
 }
 
 /// Drops outputs that have come. Dropping the handle would do it too, but Tokio swallows a
-/// destructor's panic there, and nothing is to be lost (P4). Gives the panics, and what Tokio was not ready
-/// to hand out (its cooperative budget was used up).
+/// destructor's panic there, and nothing is to be lost (P4). Gives the panics, and what has not come
+/// after all.
 pub(crate) fn drop_finished(outputs: Vec<Box<dyn Parked>>) -> (Vec<sc_core::Panic>, Vec<Box<dyn Parked>>) {
     let mut cx = Context::from_waker(std::task::Waker::noop());
     let mut panics = Vec::new();

@@ -116,8 +116,8 @@ pub(crate) fn close_abandoned(node: &Arc<Node>) {
     report(node);
 }
 
-/// There is nobody to return an outcome to: its failures go to the hook (P4).
-fn report(node: &Arc<Node>) {
+/// There is nobody to return the outcome of a closed scope to: its failures go to the hook (P4).
+pub(crate) fn report(node: &Arc<Node>) {
     if !node.is_closed() {
         return;
     }

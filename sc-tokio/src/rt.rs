@@ -3,6 +3,9 @@
 //! Everything that a schedule explorer has to control comes from here, so that the interleaving
 //! tests run the production code: built with `--cfg sc_shuttle`, the same names are Shuttle's.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 #[cfg(not(sc_shuttle))]
 mod counted;
 #[cfg(sc_shuttle)]
@@ -29,12 +32,9 @@ mod real {
     pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
     pub(crate) use shuttle::thread_local;
 
-    pub(crate) use shuttle_tokio::runtime::Handle;
+    pub(crate) use shuttle_tokio::runtime::{Handle, Id as RuntimeId};
     pub(crate) use shuttle_tokio::task::{AbortHandle, JoinHandle};
     pub(crate) use shuttle_tokio_util::sync::CancellationToken;
-
-    /// There is one runtime in a model.
-    pub(crate) type RuntimeId = ();
 
     pub(crate) use super::explored::clock::{Instant, Sleep, sleep_until};
     pub(crate) use super::explored::counted::{Counted, WeakCounted};
@@ -51,10 +51,17 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> {
 
 /// Tells runtimes apart.
 pub(crate) fn id_of(runtime: &Handle) -> RuntimeId {
-    #[cfg(not(sc_shuttle))]
-    return runtime.id();
-    #[cfg(sc_shuttle)]
-    {
-        let _ = runtime;
-    }
+    runtime.id()
 }
+
+/// Polls a task's handle without spending the cooperative budget of the task that happens to run
+/// here. With a budget, an output that is there is withheld from a loop that never yields, and the
+/// lists of outputs to drop would grow (P11).
+pub(crate) fn poll_unconstrained<T>(task: &mut JoinHandle<T>, cx: &mut Context<'_>) -> Poll<JoinResult<T>> {
+    #[cfg(not(sc_shuttle))]
+    return Pin::new(&mut tokio::task::unconstrained(task)).poll(cx);
+    #[cfg(sc_shuttle)]
+    return Pin::new(task).poll(cx);
+}
+
+type JoinResult<T> = <JoinHandle<T> as Future>::Output;

@@ -27,7 +27,7 @@ use crate::rt::{self, CancellationToken, Instant, JoinHandle};
 /// use sc_tokio::{Cancelled, Scope, nursery};
 ///
 /// fn warm_up(scope: &Scope<Cancelled>) {
-///     let _ = scope.spawn(async { /* fill a cache */ });
+///     scope.spawn(async { /* fill a cache */ });
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -235,8 +235,8 @@ impl<E: Debug + Send + 'static> Scope<E> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Cancelled> {
     /// nursery!(async |n| {
-    ///     let _ = n.spawn_with(async |n: &Scope<Cancelled>| {
-    ///         let _ = n.spawn(async { /* a sibling */ });
+    ///     n.spawn_with(async |n: &Scope<Cancelled>| {
+    ///         n.spawn(async { /* a sibling */ });
     ///     });
     ///     Ok(())
     /// })

@@ -62,7 +62,7 @@ fn a_nested_scope_inherits_reason_and_origin_unchanged() {
     both_flavours(|| async {
         let (sender, inherited) = tokio::sync::oneshot::channel();
         let result = nursery!(async |n| -> Result<(), Cancelled> {
-            let _ = n.spawn(async move {
+            n.spawn(async move {
                 let inner = nursery!(async |inner| -> Result<(), Cancelled> {
                     let notice = inner.cancelled().await;
                     let _ = sender.send(notice);
@@ -177,7 +177,7 @@ fn a_token_is_cancelled_with_the_scope_and_cancels_nothing_itself() {
             yield_now().await;
             assert!(!n.is_cancelled());
             let watched = n.token();
-            let _ = n.spawn(async move { watched.cancelled().await });
+            n.spawn(async move { watched.cancelled().await });
             late = Some(n.token());
             n.cancel("stop");
             assert!(n.token().is_cancelled(), "one made afterwards is born cancelled");
@@ -195,7 +195,7 @@ fn cancel_on_cancels_as_external() {
     both_flavours(|| async {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let outcome = nursery!(async |n| -> Result<(), Cancelled> {
-            let _ = n.spawn(async move {
+            n.spawn(async move {
                 yield_now().await;
                 stop.send(()).unwrap();
             });

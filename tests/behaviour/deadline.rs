@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[tokio::test(start_paused = true)]
 async fn a_timeout_counts_from_the_first_poll_and_names_its_scope() {
     let scope = nursery!(async |n| -> Result<(), Cancelled> {
-        let _ = n.spawn(pending::<()>());
+        n.spawn(pending::<()>());
         pending().await
     })
     .named("page")
@@ -106,7 +106,7 @@ async fn a_deadline_in_the_past_refuses_children_and_polls_the_body_once() {
     assert_eq!(ready.unwrap(), 1, "a body that is ready wins");
     let mut reached = 0;
     let outcome = nursery!(async |n| -> Result<(), Cancelled> {
-        let _ = n.spawn(async { unreachable!("refused") });
+        n.spawn(async { unreachable!("refused") });
         reached += 1;
         tokio::task::yield_now().await;
         reached += 1;
@@ -144,7 +144,7 @@ async fn set_deadline_moves_it_later_and_earlier_while_parked() {
     for (moved_to, expected) in [(8, 8), (2, 2)] {
         let start = Instant::now();
         let result = nursery!(async |n| -> Result<(), Cancelled> {
-            let _ = n.spawn_with(async move |n: &sc_tokio::Scope<Cancelled>| {
+            n.spawn_with(async move |n: &sc_tokio::Scope<Cancelled>| {
                 sleep(SECOND).await;
                 n.set_deadline(start + moved_to * SECOND).unwrap();
             });
@@ -195,7 +195,7 @@ fn a_runtime_without_a_timer_serves_scopes_that_ask_for_no_deadline() {
     let value = runtime.block_on(async {
         nursery!(async |n| -> Result<u8, Cancelled> {
             n.defer(async |_end| tokio::task::yield_now().await);
-            let _ = n.spawn(tokio::task::yield_now());
+            n.spawn(tokio::task::yield_now());
             let child = n.spawn(async { Ok(1) });
             Ok(child.await)
         })

@@ -16,11 +16,11 @@ fn the_first_failure_cancels_siblings_and_body_and_is_the_result() {
         let after = Live::new();
         let result = nursery!(async |n| -> Result<(), anyhow::Error> {
             let guard = live.one();
-            let _ = n.spawn(async move {
+            n.spawn(async move {
                 let _guard = guard;
                 pending::<()>().await;
             });
-            let _ = n.spawn(async { Err::<(), _>(anyhow::anyhow!("first")) });
+            n.spawn(async { Err::<(), _>(anyhow::anyhow!("first")) });
             pending::<()>().await;
             std::mem::forget(after.one());
             Ok(())
@@ -35,7 +35,7 @@ fn the_first_failure_cancels_siblings_and_body_and_is_the_result() {
 fn an_error_of_the_body_cancels_the_children_and_is_the_result() {
     both_flavours(|| async {
         let outcome = nursery!(async |n| -> Result<(), std::io::Error> {
-            let _ = n.spawn(pending::<()>());
+            n.spawn(pending::<()>());
             yield_now().await;
             Err(std::io::Error::other("body"))
         })
@@ -57,11 +57,11 @@ fn a_panic_of_a_child_goes_on_after_the_drain_with_its_own_payload() {
         let guard = live.one();
         let scope = async {
             nursery!(async |n| -> Result<(), Cancelled> {
-                let _ = n.spawn(async move {
+                n.spawn(async move {
                     let _guard = guard;
                     pending::<()>().await;
                 });
-                let _ = n.spawn(async { std::panic::panic_any(Payload(7)) });
+                n.spawn(async { std::panic::panic_any(Payload(7)) });
                 pending().await
             })
             .await
@@ -88,13 +88,13 @@ fn later_failures_are_secondary_and_all_are_in_the_outcome() {
     both_flavours(|| async {
         let outcome = nursery!(async |n| -> Result<(), String> {
             let scope = n.canceller();
-            let _ = n.spawn(async move {
+            n.spawn(async move {
                 while !scope.is_cancelled() {
                     yield_now().await;
                 }
                 Err::<(), _>(String::from("second"))
             });
-            let _ = n.spawn(async { Err::<(), _>(String::from("first")) });
+            n.spawn(async { Err::<(), _>(String::from("first")) });
             let cancelled = n.cancelled().await;
             assert_eq!(cancelled.reason(), Reason::ChildFailed);
             Err(String::from("third"))
@@ -128,7 +128,7 @@ fn what_fails_at_the_same_moment_is_ranked_panic_before_error() {
     }
     both_flavours(|| async {
         let outcome = nursery!(async |n| -> Result<(), String> {
-            let _ = n.spawn(Code(PanicsOnDrop));
+            n.spawn(Code(PanicsOnDrop));
             pending().await
         })
         .outcome()
@@ -171,7 +171,7 @@ fn failures_beyond_the_bound_are_counted_and_not_kept() {
     both_flavours(|| async {
         let outcome = nursery!(<sc_tokio::Supervise> async |n| -> Result<(), u32> {
             for i in 0..100 {
-                let _ = n.spawn(async move { Err::<(), _>(i) });
+                n.spawn(async move { Err::<(), _>(i) });
             }
             Ok(())
         })
@@ -202,7 +202,7 @@ fn a_cancel_that_cuts_nothing_short_leaves_ok() {
 fn a_cancel_that_cuts_something_short_is_an_error_and_keeps_the_value() {
     both_flavours(|| async {
         let outcome = nursery!(async |n| -> Result<u8, Cancelled> {
-            let _ = n.spawn(pending::<()>());
+            n.spawn(pending::<()>());
             n.cancel("stop");
             Ok(9)
         })

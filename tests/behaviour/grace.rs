@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn without_a_grace_children_are_dropped_at_once() {
     let start = Instant::now();
     let result = nursery!(async |n| -> Result<(), Cancelled> {
-        let _ = n.spawn(sleep(60 * SECOND));
+        n.spawn(sleep(60 * SECOND));
         tokio::task::yield_now().await;
         n.cancel("now");
         pending().await
@@ -29,7 +29,7 @@ async fn in_the_grace_children_and_body_may_tidy_up() {
     let (start, log) = (Instant::now(), Log::new());
     let child_log = log.clone();
     let outcome = nursery!(async |n| -> Result<&'static str, Cancelled> {
-        let _ = n.spawn_with(async move |n: &Scope<Cancelled>| {
+        n.spawn_with(async move |n: &Scope<Cancelled>| {
             n.cancelled().await;
             sleep(SECOND).await;
             child_log.add("child tidied up");
@@ -53,7 +53,7 @@ async fn after_the_grace_what_still_runs_is_dropped() {
     let (start, log) = (Instant::now(), Log::new());
     let guard = log.on_drop("dropped");
     let result = nursery!(async |n| -> Result<(), Cancelled> {
-        let _ = n.spawn(async move {
+        n.spawn(async move {
             let _guard = guard;
             pending::<()>().await;
         });
@@ -73,7 +73,7 @@ async fn nested_scopes_without_a_grace_of_their_own_inherit_the_instant() {
     let mut inner_ended = None;
     let result = nursery!(async |n| -> Result<(), Cancelled> {
         let stop = n.canceller();
-        let _ = n.spawn(async move {
+        n.spawn(async move {
             sleep(SECOND).await;
             stop.cancel("stop");
         });

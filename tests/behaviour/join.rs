@@ -14,7 +14,7 @@ fn a_body_that_returns_at_once_waits_for_its_children() {
         let result: Result<(), Cancelled> = nursery!(async |n| {
             for _ in 0..3 {
                 let log = log.clone();
-                let _ = n.spawn(async move {
+                n.spawn(async move {
                     yield_now().await;
                     log.add("child");
                 });
@@ -38,7 +38,7 @@ fn captures_and_unread_outputs_are_dropped_before_the_scope_resolves() {
             let live = Live::new();
             let (captured, output) = (live.one(), live.clone());
             nursery!(async |n| -> Result<(), Cancelled> {
-                let _ = n.spawn(async move {
+                n.spawn(async move {
                     let _captured = captured;
                     yield_now().await;
                     Ok(output.one())
@@ -77,10 +77,10 @@ fn children_of_children_are_waited_for() {
         let live = Live::new();
         let guards = live.clone();
         nursery!(async |n| {
-            let _ = n.spawn_with(async move |n: &Scope<Cancelled>| {
+            n.spawn_with(async move |n: &Scope<Cancelled>| {
                 for _ in 0..10 {
                     let guard = guards.one();
-                    let _ = n.spawn(async move {
+                    n.spawn(async move {
                         let _guard = guard;
                         yield_now().await;
                         yield_now().await;
@@ -103,7 +103,7 @@ fn nothing_is_left_after_an_error_a_panic_or_a_cancellation() {
             let outcome = nursery!(async |n| -> Result<(), anyhow::Error> {
                 for _ in 0..10 {
                     let guard = live.one();
-                    let _ = n.spawn(async move {
+                    n.spawn(async move {
                         let _guard = guard;
                         pending::<()>().await;
                     });

@@ -16,11 +16,11 @@ fn a_child_of_a_closing_scope_runs() {
         let ran = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&ran);
         nursery!(async |n| -> Result<(), Cancelled> {
-            let _ = n.spawn_with(async move |n: &Scope<Cancelled>| {
+            n.spawn_with(async move |n: &Scope<Cancelled>| {
                 for _ in 0..5 {
                     yield_now().await; // the body has ended by now
                 }
-                let _ = n.spawn(async move {
+                n.spawn(async move {
                     counter.fetch_add(1, Ordering::SeqCst);
                 });
             });
@@ -48,14 +48,14 @@ fn a_child_of_a_draining_scope_is_never_polled_and_its_captures_are_dropped() {
             assert!(late.is_finished());
             assert!(late.join().await.err().is_some_and(|failure| failure.is_cancelled()));
             let guard = live.one();
-            let _ = n.spawn_blocking(move |_| drop(guard));
+            n.spawn_blocking(move |_| drop(guard));
             let guard = live.one();
-            let _ = n.spawn_borrowed(async {
+            n.spawn_borrowed(async {
                 let _guard = guard;
                 polled.fetch_add(1, Ordering::SeqCst);
             });
             let guard = live.one();
-            let _ = n.task().daemon().spawn(async move { drop(guard) });
+            n.task().daemon().spawn(async move { drop(guard) });
             assert_eq!(live.count(), 0);
             Ok(())
         })
@@ -84,7 +84,7 @@ fn awaiting_a_refused_child_ends_the_frame_and_does_not_hang() {
 fn hydra(n: &Scope<Cancelled>, alive: &Arc<AtomicUsize>) {
     for _ in 0..2 {
         let alive = Arc::clone(alive);
-        let _ = n.spawn_with(async move |n: &Scope<Cancelled>| {
+        n.spawn_with(async move |n: &Scope<Cancelled>| {
             alive.fetch_add(1, Ordering::SeqCst);
             yield_now().await;
             hydra(n, &alive);
@@ -129,7 +129,7 @@ fn a_function_spawns_into_its_callers_scope() {
     fn fan_out(scope: &Scope<anyhow::Error>, results: &Arc<AtomicUsize>) {
         for i in 0..4 {
             let results = Arc::clone(results);
-            let _ = scope.spawn(async move {
+            scope.spawn(async move {
                 results.fetch_add(i, Ordering::SeqCst);
             });
         }

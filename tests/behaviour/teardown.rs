@@ -30,13 +30,13 @@ async fn run(exit: Exit, log: Log) {
         }
         for name in ["daemon 1", "daemon 2"] {
             let guard = log.on_drop(name);
-            let _ = n.task().daemon().spawn(async move {
+            n.task().daemon().spawn(async move {
                 let _guard = guard;
                 pending::<()>().await;
             });
         }
         let guard = log.on_drop("child");
-        let _ = n.spawn(async move {
+        n.spawn(async move {
             let _guard = guard;
             match exit {
                 Exit::Value => yield_now().await,
@@ -172,14 +172,14 @@ fn an_error_of_a_finalizer_is_the_result_if_nothing_failed_before() {
 fn a_daemon_that_fails_fails_the_scope_and_one_that_is_stopped_does_not() {
     both_flavours(|| async {
         let failed = nursery!(async |n| -> Result<(), String> {
-            let _ = n.task().daemon().spawn(async { Err::<(), _>(String::from("daemon")) });
+            n.task().daemon().spawn(async { Err::<(), _>(String::from("daemon")) });
             pending().await
         })
         .map_cancelled(|c| c.to_string())
         .await;
         assert_eq!(failed.unwrap_err(), "daemon");
         let stopped = nursery!(async |n| -> Result<u8, Cancelled> {
-            let _ = n.task().daemon().spawn(pending::<()>());
+            n.task().daemon().spawn(pending::<()>());
             Ok(3)
         })
         .outcome()
@@ -195,7 +195,7 @@ fn a_daemon_sees_why_it_is_stopped_and_may_still_have_scopes_inside() {
         let log = Log::new();
         let inner_log = log.clone();
         let outcome = nursery!(async |n| -> Result<(), Cancelled> {
-            let _ = n.task().name("pump").daemon().spawn(async move {
+            n.task().name("pump").daemon().spawn(async move {
                 let inner = nursery!(async |inner| -> Result<(), Cancelled> {
                     let why = inner.cancelled().await;
                     inner_log.add(format!("{:?}", why.reason()));

@@ -3,6 +3,8 @@
 mod anywhere;
 mod destructors;
 mod forgotten;
+mod fuse;
+mod panics;
 mod programs;
 mod support;
 mod wakers;

@@ -163,6 +163,7 @@ pub(crate) fn listen() {
     ONCE.call_once(|| {
         sc_tokio::set_failure_hook(|failure| {
             TOLD.lock().expect("no panic in here").push(failure.message.clone());
+            assert!(!failure.message.contains("hook panics"), "a hook may panic");
         });
     });
 }

@@ -1,9 +1,10 @@
 //! What is dropped early: a scope's future, a frame with a scope in it, a child's handle (P1, P3).
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use sc_tokio::{Cancelled, Scope, scope};
+use sc_tokio::{Cancelled, Reason, Scope, scope};
 use shuttle_tokio::sync::oneshot;
 
 use crate::support::{Flag, Live, Seen, block_on, explore, linger, outside, pause, poll_until};
@@ -130,6 +131,81 @@ fn forget_against_completion(seen: &Seen) {
 #[test]
 fn a_forgotten_scope_is_waited_for_by_an_ancestor() {
     explore(&["adopted", "closed first"], forget_against_completion);
+}
+
+/// What became of a scope whose future left the frame that opened it.
+#[derive(Debug, Clone, Copy)]
+enum CarriedOut {
+    /// It was done at its first poll.
+    Not,
+    Resolved(Option<Reason>),
+    Dropped {
+        alive: usize,
+    },
+}
+
+/// A scope's future leaves the frame that opened it unfinished, and is polled or dropped elsewhere
+/// while that frame's end cancels the scope.
+fn carried_out(drop_it: bool) -> CarriedOut {
+    let (dropped, fate) = (Dropped::default(), Arc::new(Mutex::new(CarriedOut::Not)));
+    let (send, receive) = oneshot::channel::<Pin<Box<dyn Future<Output = Result<(), Cancelled>> + Send>>>();
+    block_on(async {
+        let (noted, live) = (Arc::clone(&fate), dropped.live.clone());
+        let elsewhere = outside(async move {
+            let Ok(future) = receive.await else { return };
+            let what = if drop_it {
+                drop(future);
+                CarriedOut::Dropped { alive: live.count() }
+            } else {
+                CarriedOut::Resolved(future.await.err().map(|cancelled| cancelled.reason()))
+            };
+            *noted.lock().unwrap() = what;
+        });
+        let result: Result<(), Cancelled> = scope(async |s: &Scope<Cancelled>| {
+            let in_child = dropped.clone();
+            let opener = s.spawn(async move {
+                let mut future = Box::pin(async move { in_child.run(true).await });
+                let first = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx)));
+                if first.await.is_pending() {
+                    drop(send.send(future));
+                    linger().await;
+                }
+            });
+            drop(opener);
+            Ok(())
+        })
+        .await;
+        assert!(result.is_ok(), "a scope that was carried out is not its ancestor's failure");
+        assert!(dropped.finalized.is_up(), "the scope was finalized before its ancestor resolved");
+        assert_eq!(dropped.live.count(), 0, "an ancestor waits for the tasks of a scope that was carried out");
+        elsewhere.await.unwrap();
+    });
+    let fate = *fate.lock().unwrap();
+    fate
+}
+
+#[test]
+fn a_scope_carried_out_of_its_frame_resolves_wherever_it_is_polled() {
+    explore(&["done at once", "ended by itself", "its opener ended"], |seen| {
+        seen.saw(match carried_out(false) {
+            CarriedOut::Not => "done at once",
+            CarriedOut::Resolved(None) => "ended by itself",
+            CarriedOut::Resolved(Some(Reason::OpenerEnded)) => "its opener ended",
+            impossible => unreachable!("{impossible:?}"),
+        });
+    });
+}
+
+#[test]
+fn a_scope_carried_out_of_its_frame_and_dropped_is_waited_for() {
+    explore(&["done at once", "dropped with children", "dropped with none"], |seen| {
+        seen.saw(match carried_out(true) {
+            CarriedOut::Not => "done at once",
+            CarriedOut::Dropped { alive: 0 } => "dropped with none",
+            CarriedOut::Dropped { .. } => "dropped with children",
+            impossible @ CarriedOut::Resolved(_) => unreachable!("{impossible:?}"),
+        });
+    });
 }
 
 /// The handle of a child is dropped while the child exits with an output.

@@ -140,10 +140,10 @@ fn a_supervised_failure_goes_to_its_joiner_or_to_the_outcome() {
 
 /// A child waits for a sibling that is stopped, or fails, under it.
 fn awaiting_the_dead(seen: &Seen) {
-    let (waited, live) = (Flag::default(), Live::default());
+    let (went_on, live) = (Flag::default(), Live::default());
     let outcome = block_on(
         scope(async |s: &Scope<Name>| {
-            let (after, alive) = (waited.clone(), live.value());
+            let (after, alive) = (went_on.clone(), live.value());
             let waiter = s.spawn_with(async move |s: &Scope<Name>| {
                 let _alive = alive;
                 let failing = s.spawn(async {
@@ -160,7 +160,7 @@ fn awaiting_the_dead(seen: &Seen) {
         })
         .outcome(),
     );
-    assert!(!waited.is_up(), "whoever awaits a child without a value does not go on");
+    assert!(!went_on.is_up(), "whoever awaits a child without a value does not go on");
     assert_eq!(live.count(), 0, "and does not hang either");
     let errors = errors(outcome.failures());
     seen.saw(match (outcome.kind(), &*errors) {

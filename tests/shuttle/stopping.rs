@@ -114,13 +114,13 @@ fn a_deadline_moved_into_the_past_or_a_cancellation_wins() {
                     stop.cancel("enough");
                 }));
                 let (in_child, in_mover) = (reasons.clone(), moved.clone());
-                let mover = s.spawn_with(async move |s: &Scope<Cancelled>| {
+                let child = s.spawn_with(async move |s: &Scope<Cancelled>| {
                     if s.set_deadline(Instant::now()).is_ok() {
                         in_mover.raise();
                     }
                     in_child.note(s.cancelled().await.reason());
                 });
-                drop(mover);
+                drop(child);
                 reasons.note(s.cancelled().await.reason());
                 Ok(())
             })
@@ -298,7 +298,7 @@ fn a_blocking_child_that_meets_a_cancellation_runs_or_is_dropped() {
                 let (alive, in_child, is_told) = (live.value(), ran.clone(), told.clone());
                 let child = s.spawn_blocking(move |cx| {
                     in_child.raise();
-                    preempt();
+                    (0..8).for_each(|_| preempt());
                     if cx.is_cancelled() {
                         is_told.raise();
                     }

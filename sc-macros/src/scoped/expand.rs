@@ -40,14 +40,10 @@ fn scope(name: &Ident, body: &Group, output: &Output, options: &Options, errors:
     .expand();
     let nursery = nursery(name, options.named, &block);
     let setters = &options.setters;
-    let settle = match &options.mapper {
-        None => quote_spanned!(site=> settle(__end, __scope)),
-        Some(mapper) => quote_spanned!(site=> settle_mapped(__end, __scope, #mapper)),
-    };
     quote_spanned! {site=>
         let (__witness, __end) = #types;
         let __scope = #nursery #setters;
-        ::sc_tokio::__private::#settle.await
+        ::sc_tokio::__private::settle(__end, __scope).await
     }
 }
 

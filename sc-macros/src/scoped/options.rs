@@ -23,7 +23,12 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     OptionSpec { name: "deadline", example: "deadline = instant", fails: true, form: Form::Setter("deadline") },
     OptionSpec { name: "grace", example: "grace = Duration::from_secs(1)", fails: false, form: Form::Setter("grace") },
     OptionSpec { name: "name", example: "name = \"page\"", fails: false, form: Form::Setter("named") },
-    OptionSpec { name: "map_cancelled", example: "map_cancelled = AppError::Stopped", fails: true, form: Form::Mapper },
+    OptionSpec {
+        name: "map_cancelled",
+        example: "map_cancelled = AppError::Stopped",
+        fails: true,
+        form: Form::Setter("map_cancelled"),
+    },
     OptionSpec { name: "allow", example: "allow(tokio_spawn)", fails: false, form: Form::Allow },
 ];
 
@@ -48,8 +53,6 @@ pub(crate) struct OptionSpec {
 enum Form {
     /// The builder's method of this name takes it.
     Setter(&'static str),
-    /// It makes the function's error out of a cancellation.
-    Mapper,
     /// It is a list of words.
     Allow,
 }
@@ -61,7 +64,6 @@ pub(crate) struct Options {
     /// Calls of the builder's methods, in the user's order.
     pub(crate) setters: TokenStream,
     pub(crate) named: bool,
-    pub(crate) mapper: Option<TokenStream>,
     pub(crate) allow_spawn: bool,
     /// Every option that was given, known ones only.
     pub(crate) given: Vec<(Ident, &'static OptionSpec)>,
@@ -119,7 +121,6 @@ impl Options {
                 self.setters.extend(quote!(.#method(#value)));
                 self.named |= method == "named";
             }
-            Form::Mapper => self.mapper = value(input, &name, spec, errors),
         }
     }
 

@@ -25,7 +25,7 @@ use crate::scope::{Scope, ScopeFn};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Cancelled> {
 /// nursery!(async |n| {
-///     let _ = n.task().name("heartbeat").daemon().spawn(async {
+///     n.task().name("heartbeat").daemon().spawn(async {
 ///         loop {
 ///             tokio::time::sleep(Duration::from_secs(1)).await;
 ///         }

@@ -174,6 +174,7 @@ pub trait ScopeError: Sized {
     fn from_cancelled(cancelled: Cancelled) -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: From<Cancelled>> ScopeError for E {
     fn from_cancelled(cancelled: Cancelled) -> Self {
         Self::from(cancelled)

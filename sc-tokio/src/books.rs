@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use sc_core::{Cancelled, Effects, Scope, ScopeEnd, Straggler};
+use sc_core::{Cancelled, Effects, Failure, FailureRecord, Member, Scope, ScopeEnd, Straggler};
 
 use crate::events::Notice;
 use crate::fault::{BoxedError, Fault};
@@ -291,6 +291,42 @@ impl Books {
         work.discard(node, self.policy.take());
         work.discard(node, self.token.take());
         work.closed(self.parent.take());
+    }
+}
+
+/// The books inside their node. What they hold to the end is partly the user's, as the cause of the
+/// cancellation; its destructors run wherever the last pointer to the node goes, and must not
+/// unwind from there.
+#[derive(Debug)]
+pub(crate) struct Kept(Option<Books>);
+
+impl Kept {
+    pub(crate) fn new(books: Books) -> Self {
+        Self(Some(books))
+    }
+}
+
+impl std::ops::Deref for Kept {
+    type Target = Books;
+
+    fn deref(&self) -> &Books {
+        self.0.as_ref().expect("only `drop` takes the books")
+    }
+}
+
+impl std::ops::DerefMut for Kept {
+    fn deref_mut(&mut self) -> &mut Books {
+        self.0.as_mut().expect("only `drop` takes the books")
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let origin = self.scope.config().origin.clone();
+        if let Some(panic) = crate::wake::drop_quietly(self.0.take()) {
+            let record = FailureRecord { member: Member::some_child(), failure: Failure::Panic(panic) };
+            crate::hook::unhandled(&origin, record);
+        }
     }
 }
 

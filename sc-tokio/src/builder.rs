@@ -24,7 +24,7 @@ pub struct ViaFrom(());
 
 /// Turns cancellations into the scope's error with a closure; see
 /// [`NurseryBuilder::map_cancelled`].
-pub struct Mapped<M>(M);
+pub struct Mapped<M>(Option<M>);
 
 impl<M> Debug for Mapped<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,8 +60,14 @@ pub struct NurseryBuilder<F, T, E, M = ViaFrom> {
 impl<F, T, E> NurseryBuilder<F, T, E> {
     #[track_caller]
     pub(crate) fn new(block: F) -> Self {
-        let setup = Setup { place: Location::caller(), options: None };
+        let setup = Setup { place: Location::caller(), name: None, options: None };
         Self { block, setup, map: ViaFrom(()), types: PhantomData }
+    }
+
+    /// Names the scope after its function, which costs nothing.
+    pub(crate) fn named_after(mut self, function: &'static &'static str) -> Self {
+        self.setup.name = Some(function);
+        self
     }
 
     /// Turns a cancellation into the scope's error with a closure, for error types that cannot get
@@ -88,11 +94,15 @@ impl<F, T, E> NurseryBuilder<F, T, E> {
         M: FnOnce(Cancelled) -> E,
     {
         let Self { block, setup, types, .. } = self;
-        NurseryBuilder { block, setup, map: Mapped(map), types }
+        NurseryBuilder { block, setup, map: Mapped(Some(map)), types }
     }
 }
 
 impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
+    pub(crate) fn into_parts(self) -> (Opening<F>, M) {
+        (Opening::new(self.setup, self.block), self.map)
+    }
+
     fn options(&mut self) -> &mut Options {
         self.setup.options.get_or_insert_default()
     }
@@ -209,7 +219,7 @@ where
     type IntoFuture = NurseryFuture<F, T, E, ViaFrom>;
 
     fn into_future(self) -> Self::IntoFuture {
-        NurseryFuture { opening: Opening::new(self.setup, self.block), map: Some(self.map), types: PhantomData }
+        NurseryFuture { opening: Opening::new(self.setup, self.block), map: self.map, types: PhantomData }
     }
 }
 
@@ -223,7 +233,7 @@ where
     type IntoFuture = NurseryFuture<F, T, E, Mapped<M>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        NurseryFuture { opening: Opening::new(self.setup, self.block), map: Some(self.map), types: PhantomData }
+        NurseryFuture { opening: Opening::new(self.setup, self.block), map: self.map, types: PhantomData }
     }
 }
 
@@ -236,18 +246,19 @@ impl<F, T, E, M> Debug for NurseryBuilder<F, T, E, M> {
 /// Makes the scope's error from a cancellation. Sealed by being private to this module's types.
 pub trait MapCancelled<E> {
     #[doc(hidden)]
-    fn map(self, cancelled: Cancelled) -> E;
+    fn map(&mut self, cancelled: Cancelled) -> E;
 }
 
 impl<E: ScopeError> MapCancelled<E> for ViaFrom {
-    fn map(self, cancelled: Cancelled) -> E {
+    fn map(&mut self, cancelled: Cancelled) -> E {
         E::from_cancelled(cancelled)
     }
 }
 
 impl<E, M: FnOnce(Cancelled) -> E> MapCancelled<E> for Mapped<M> {
-    fn map(self, cancelled: Cancelled) -> E {
-        (self.0)(cancelled)
+    fn map(&mut self, cancelled: Cancelled) -> E {
+        let map = self.0.take().expect("a future is not polled after it resolved");
+        map(cancelled)
     }
 }
 
@@ -257,7 +268,7 @@ pin_project! {
     pub struct NurseryFuture<F, T, E, M> {
         #[pin]
         opening: Opening<F>,
-        map: Option<M>,
+        map: M,
         types: PhantomData<fn() -> (T, E)>,
     }
 }
@@ -273,16 +284,22 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
         let this = self.project();
         let ended = std::task::ready!(this.opening.poll(cx));
-        Poll::Ready(match ended.into_result() {
-            Ok(value) => Ok(value),
-            Err(Failure::Error(error)) => Err(error),
-            Err(Failure::Panic(panic)) => panic.resume(),
-            Err(Failure::Cancelled(cancelled)) => {
-                let map = this.map.take().expect("a future is not polled after it resolved");
-                Err(map.map(cancelled))
-            }
-            Err(_) => unreachable!("a scope records the failures it owns as themselves"),
-        })
+        Poll::Ready(result(ended, this.map))
+    }
+}
+
+/// The result of a scope that has ended.
+pub(crate) fn result<T, E, M>(ended: Ended<T, E>, map: &mut M) -> Result<T, E>
+where
+    E: Debug + Send + 'static,
+    M: MapCancelled<E>,
+{
+    match ended.into_result() {
+        Ok(value) => Ok(value),
+        Err(Failure::Error(error)) => Err(error),
+        Err(Failure::Panic(panic)) => panic.resume(),
+        Err(Failure::Cancelled(cancelled)) => Err(map.map(cancelled)),
+        Err(_) => unreachable!("a scope records the failures it owns as themselves"),
     }
 }
 

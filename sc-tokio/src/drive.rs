@@ -15,7 +15,7 @@ use crate::events::{self, Notice};
 use crate::fault::{self, BoxedError};
 use crate::frame::{self, Ambient, Dead, Frame, Opened, Ran, Who};
 use crate::node::Node;
-use crate::nursery::Nursery;
+use crate::nursery::{Inbox, Nursery};
 use crate::open::Setup;
 use crate::rt::Instant;
 use crate::teardown::{self, By};
@@ -85,12 +85,19 @@ pin_project! {
 /// The borrowed children that the driver polls.
 type BorrowedSet<'env> = FuturesUnordered<BorrowedTask<'env>>;
 
+/// What a driver needs once it waits, and scopes that never wait do not pay for.
+#[derive(Default)]
+struct Aside {
+    carrier: Carrier,
+    /// The future of `cancel_on`.
+    external: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
 /// All of the driver but the body.
 struct Progress<'env> {
     opened: Opened,
     borrowed: Option<Box<BorrowedSet<'env>>>,
-    carrier: Option<Box<Carrier>>,
-    external: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    aside: Option<Box<Aside>>,
     seen: u64,
     polled: bool,
     released: bool,
@@ -124,11 +131,11 @@ pub fn drive<'n, 'env, T, E, B>(nursery: &'n Nursery<'env, E>, body: B) -> Drive
 where
     B: Future<Output = Result<T, E>>,
 {
+    let external = nursery.node().books().external.take();
     let progress = Progress {
         opened: Opened::default(),
         borrowed: None,
-        carrier: None,
-        external: nursery.node().books().external.take(),
+        aside: external.map(|signal| Box::new(Aside { external: Some(signal), ..Aside::default() })),
         seen: 0,
         polled: false,
         released: false,
@@ -195,7 +202,7 @@ fn finish<T, E: Send + 'static>(node: &Arc<Node>, value: Option<T>) -> Ended<T, 
 
 impl<'env> Progress<'env> {
     fn unpark(&mut self, node: &Arc<Node>) {
-        if let Some(carrier) = &mut self.carrier {
+        if let Some(Aside { carrier, .. }) = self.aside.as_deref_mut() {
             carrier.unpark(node, By::Driver);
         }
     }
@@ -204,7 +211,7 @@ impl<'env> Progress<'env> {
         if node.books().adopted {
             return node.wait_for_close(cx);
         }
-        self.carrier.get_or_insert_default().park(node, By::Driver, cx)
+        self.aside.get_or_insert_default().carrier.park(node, By::Driver, cx)
     }
 
     /// Whether the body is to be dropped. A scope born cancelled polls its body once, and a body
@@ -278,11 +285,11 @@ impl<'env> Progress<'env> {
     /// Takes over new borrowed children and polls those that are woken.
     fn poll_borrowed<E>(&mut self, node: &Arc<Node>, nursery: &Nursery<'env, E>, cx: &mut Context<'_>) {
         let arrived = nursery.take_inbox();
-        if self.borrowed.is_none() && arrived.is_empty() {
+        if self.borrowed.is_none() && arrived.is_none() {
             return;
         }
         let mut set = self.borrowed.take().unwrap_or_default();
-        for task in arrived {
+        for task in arrived.into_iter().flat_map(|arrived| arrived.0) {
             set.push(task);
         }
         let (ran, _) = self.run(node, || {
@@ -306,13 +313,13 @@ impl<'env> Progress<'env> {
     /// Time, the outer world, and the end of the open phase. After the body and the borrowed
     /// children: an error recorded at the same moment outranks a deadline, and that a cancellation (P5).
     fn go_on(&mut self, node: &Arc<Node>, body_ended: bool, cx: &mut Context<'_>) {
-        if let Some(carrier) = &mut self.carrier {
-            carrier.poll_timer(node, cx);
+        if let Some(aside) = &mut self.aside {
+            aside.carrier.poll_timer(node, cx);
         }
         self.poll_external(node, cx);
         if body_ended && self.borrowed.is_none() && !self.released {
             self.released = true;
-            let external = self.external.take();
+            let external = self.take_external();
             let (ran, _) = self.run(node, || drop(external));
             if let Some(panic) = ran.into_panic() {
                 node.own_failure(Member::body(), panic);
@@ -322,13 +329,17 @@ impl<'env> Progress<'env> {
         }
     }
 
+    fn take_external(&mut self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        self.aside.as_mut()?.external.take()
+    }
+
     fn poll_external(&mut self, node: &Arc<Node>, cx: &mut Context<'_>) {
-        let Some(mut external) = self.external.take() else { return };
+        let Some(mut external) = self.take_external() else { return };
         let (ran, _) = self.run(node, || external.as_mut().poll(cx).is_ready());
         match ran {
             Ran::Done(true) => node.cancel(CancelRequest::because(Reason::External)),
             Ran::Done(false) if !node.is_cancelled() => {
-                self.external = Some(external);
+                self.aside.get_or_insert_default().external = Some(external);
                 return;
             }
             Ran::Done(false) | Ran::DeadChild => {}
@@ -340,7 +351,7 @@ impl<'env> Progress<'env> {
     }
 
     /// The scope's future is dropped before the scope is closed (P3).
-    fn abandon(&mut self, node: &Arc<Node>, inbox: Vec<BorrowedTask<'env>>, drop_body: &mut dyn FnMut()) {
+    fn abandon(&mut self, node: &Arc<Node>, inbox: Option<Box<Inbox<'env>>>, drop_body: &mut dyn FnMut()) {
         let now = Instant::now().into_std();
         let mut forgotten = false;
         node.input(|books| {
@@ -354,7 +365,7 @@ impl<'env> Progress<'env> {
         let borrowed = self.borrowed.take();
         let (ran, _) = self.run(node, || drop((borrowed, inbox)));
         panics.push(ran.into_panic());
-        let external = self.external.take();
+        let external = self.take_external();
         panics.push(drop_quietly(external));
         for panic in panics.into_iter().flatten() {
             node.own_failure(Member::body(), panic);

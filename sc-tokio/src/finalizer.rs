@@ -59,7 +59,7 @@ where
     E: Debug + Send + 'static,
 {
     let options = Options { timeout: Some(timeout), shielded: true, ..Options::default() };
-    let setup = Setup { place, options: Some(Box::new(options)) };
+    let setup = Setup { place, name: None, options: Some(Box::new(options)) };
     let scope = async move {
         let nursery = Nursery::<E>::open();
         drive::drive(&nursery, async move { finalizer(end).await.into_result() }).await

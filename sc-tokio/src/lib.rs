@@ -59,6 +59,7 @@ mod present;
 mod reaper;
 mod rt;
 mod scope;
+mod scoped;
 mod stops;
 mod teardown;
 mod waiting;
@@ -82,7 +83,7 @@ pub use sc_core::{
 };
 
 #[cfg(feature = "macros")]
-pub use sc_macros::nursery;
+pub use sc_macros::{nursery, scoped};
 
 /// What the macros expand to. Not part of the interface.
 #[doc(hidden)]
@@ -92,6 +93,7 @@ pub mod __private {
     use crate::builder::NurseryBuilder;
     pub use crate::drive::{Drive, Ended, drive};
     pub use crate::nursery::Nursery;
+    pub use crate::scoped::{drive_scoped, nursery_named, open_scoped, scoped, settle};
 
     #[track_caller]
     pub fn nursery<F, T, E>(block: F) -> NurseryBuilder<F, T, E>

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 
 use sc_core::{CancelRequest, Cancelled, ChildKind, Deadline, Effects, Member, Origin, Reason, ScopeId};
 
-use crate::books::Books;
+use crate::books::{Books, Kept};
 use crate::child::Gone;
 use crate::events::{self, Notice};
 use crate::fault::BoxedError;
@@ -48,7 +48,7 @@ pub(crate) struct Node {
     watches_successes: bool,
     /// Failures may belong to handles.
     handles_matter: bool,
-    books: Mutex<Books>,
+    books: Mutex<Kept>,
 }
 
 /// What a child that looked finds.
@@ -74,7 +74,7 @@ impl Node {
             runtime,
             watches_successes,
             handles_matter,
-            books: Mutex::new(books),
+            books: Mutex::new(Kept::new(books)),
         });
         let (first, weak) = Hold::first(Arc::clone(&node));
         let _ = node.holds.set(weak);
@@ -155,7 +155,7 @@ impl Node {
 
     // What changes under the lock.
 
-    pub(crate) fn books(&self) -> impl std::ops::DerefMut<Target = Books> {
+    pub(crate) fn books(&self) -> impl std::ops::DerefMut<Target = Kept> {
         rt::lock(&self.books)
     }
 

@@ -38,14 +38,18 @@ pub struct Nursery<'env, E> {
     scope: Scope<E>,
     /// Borrowed children that the driver has not taken over. Invariant in `'env`, and with
     /// drop glue: both are what keeps a child from borrowing from inside the block.
-    inbox: Mutex<Vec<BorrowedTask<'env>>>,
+    inbox: Mutex<Option<Box<Inbox<'env>>>>,
 }
+
+/// Borrowed children on their way to the driver. Boxed, since most nurseries have none.
+#[derive(Default)]
+pub(crate) struct Inbox<'env>(pub(crate) Vec<BorrowedTask<'env>>);
 
 impl<E> Nursery<'_, E> {
     /// Opens the scope of the nursery that is being polled.
     pub(crate) fn open() -> Self {
         let setup = HANDOVER.with(Cell::take).expect("a nursery opens its scope when its future is first polled");
-        Self { scope: Scope::of(open::open(setup)), inbox: Mutex::new(Vec::new()) }
+        Self { scope: Scope::of(open::open(setup)), inbox: Mutex::new(None) }
     }
 
     pub(crate) fn hand_over(setup: Setup) {
@@ -55,12 +59,12 @@ impl<E> Nursery<'_, E> {
 
 impl<'env, E> Nursery<'env, E> {
     pub(crate) fn push(&self, task: BorrowedTask<'env>) {
-        lock(&self.inbox).push(task);
+        lock(&self.inbox).get_or_insert_default().0.push(task);
         self.node().borrowed_arrived();
     }
 
-    pub(crate) fn take_inbox(&self) -> Vec<BorrowedTask<'env>> {
-        std::mem::take(&mut *lock(&self.inbox))
+    pub(crate) fn take_inbox(&self) -> Option<Box<Inbox<'env>>> {
+        lock(&self.inbox).take()
     }
 }
 

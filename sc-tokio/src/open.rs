@@ -39,6 +39,8 @@ pub(crate) struct Options {
 /// From the builder to the block.
 pub(crate) struct Setup {
     pub(crate) place: &'static Location<'static>,
+    /// What the scope is called if the options do not say.
+    pub(crate) name: Option<&'static &'static str>,
     pub(crate) options: Option<Box<Options>>,
 }
 
@@ -61,7 +63,8 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
     };
     let now = Instant::now();
     let mut options = setup.options.map_or_else(Options::default, |options| *options);
-    let origin = Origin::new(next_id(), options.name.take(), setup.place);
+    let origin =
+        Origin::new(next_id(), options.name.take().or(setup.name.map(|name| Name::Borrowed(name))), setup.place);
     let deadline = own_deadline(&options, &origin, now);
     let (watch, judge) = options.policy.take().unwrap_or((Watch::FailFast, None));
     let scope = sc_core::Scope::new(Config {

@@ -138,9 +138,11 @@ fn a_policy_judges_by_the_kind_of_error_and_the_joiner_waits_for_it() {
             assert!(matches!(tolerated.join().await, Err(Failure::Error(404))));
             Ok(1)
         })
-        .policy(policy_fn(|exit: &ChildExit<'_, u32>| {
-            if exit.error() == Some(&404) { Verdict::Continue } else { Verdict::Cancel }
-        }))
+        .policy(policy_fn(
+            |exit: &ChildExit<'_, u32>| {
+                if exit.error() == Some(&404) { Verdict::Continue } else { Verdict::Cancel }
+            },
+        ))
         .map_cancelled(|_| 0)
         .await;
         assert_eq!(value, Ok(1));

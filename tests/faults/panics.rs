@@ -257,7 +257,6 @@ fn a_subscriber_that_panics_disturbs_no_scope() {
         n += 1;
     }
     assert!(n > 2, "only {n} events");
-    dbg!(n);
 }
 
 struct Subscriber(Fuse);

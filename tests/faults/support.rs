@@ -18,6 +18,7 @@ const VIRTUAL_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 #[track_caller]
 pub(crate) fn watched(test: impl FnOnce() + Send + 'static) {
     let place = Location::caller();
+    read_events();
     let (done, ended) = mpsc::channel::<()>();
     let run = move || {
         let _done = done;
@@ -30,6 +31,59 @@ pub(crate) fn watched(test: impl FnOnce() + Send + 'static) {
     if let Err(payload) = thread.join() {
         std::panic::resume_unwind(payload);
     }
+}
+
+/// Reads every event, and keeps the errors: texts are made as for a real subscriber. It is set before the
+/// first event, since a call site that sees its first event while another subscriber comes may stay
+/// silent for ever.
+struct Reader(Option<String>);
+
+static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// How often an event at error level said this.
+pub(crate) fn said(text: &str) -> usize {
+    SAID.lock().expect("no panic in here").iter().filter(|event| event.contains(text)).count()
+}
+
+fn read_events() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(Reader(None)).expect("nobody else sets one"));
+}
+
+impl tracing::field::Visit for Reader {
+    fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0 = Some(format!("{value:?}"));
+    }
+}
+
+impl tracing::Subscriber for Reader {
+    fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> tracing::subscriber::Interest {
+        tracing::subscriber::Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut reader = Self(None);
+        event.record(&mut reader);
+        if *event.metadata().level() == tracing::Level::ERROR {
+            SAID.lock().expect("no panic in here").extend(reader.0);
+        }
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 /// Runs a test on one thread in virtual time. If everybody waits for ever, virtual time runs out.

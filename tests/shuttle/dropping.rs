@@ -154,6 +154,7 @@ fn carried_out(drop_it: bool) -> CarriedOut {
         let elsewhere = outside(async move {
             let Ok(future) = receive.await else { return };
             let what = if drop_it {
+                linger().await;
                 drop(future);
                 CarriedOut::Dropped { alive: live.count() }
             } else {
@@ -180,8 +181,7 @@ fn carried_out(drop_it: bool) -> CarriedOut {
         assert_eq!(dropped.live.count(), 0, "an ancestor waits for the tasks of a scope that was carried out");
         elsewhere.await.unwrap();
     });
-    let fate = *fate.lock().unwrap();
-    fate
+    *fate.lock().unwrap()
 }
 
 #[test]

@@ -246,3 +246,34 @@ fn a_policy_at_work(seen: &Seen) {
 fn a_policy_is_asked_about_each_exit_once() {
     explore(&["the success first", "the success between", "the success last"], a_policy_at_work);
 }
+
+#[test]
+fn a_failure_that_is_still_being_judged_is_waited_for() {
+    explore(&["in order", "in the other order"], |seen| {
+        let judged = Arc::new(Mutex::new(Vec::new()));
+        let answers = Arc::clone(&judged);
+        let policy = policy_fn(move |exit: &ChildExit<'_, Name>| {
+            // The exit that is judged meanwhile waits for its turn, and its handle with it.
+            (0..4).for_each(|_| preempt());
+            answers.lock().unwrap().extend(exit.failure().and_then(Failure::as_error));
+            Verdict::Continue
+        });
+        let outcome = block_on(
+            scope(async |s: &Scope<Name>| {
+                let children = ["a", "b"].map(|name| (name, s.spawn(async move { Err::<(), _>(name) })));
+                for (name, child) in children {
+                    assert_eq!(child.join().await.unwrap_err().as_error(), Some(&name));
+                }
+                Ok(())
+            })
+            .policy(policy)
+            .outcome(),
+        );
+        assert!(outcome.failures().is_empty(), "the joiner has both");
+        seen.saw(match **judged.lock().unwrap() {
+            ["a", "b"] => "in order",
+            ["b", "a"] => "in the other order",
+            ref impossible => unreachable!("{impossible:?}"),
+        });
+    });
+}

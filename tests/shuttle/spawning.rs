@@ -169,6 +169,44 @@ fn a_spawn_that_meets_a_cancellation_runs_or_is_never_polled() {
 }
 
 #[test]
+fn a_daemon_that_meets_a_cancellation_is_stopped_or_refused() {
+    explore(&["stopped", "refused", "stopped at the end"], |seen| {
+        let (live, refused, cut) = (Live::default(), Flag::default(), Flag::default());
+        block_on(async {
+            let mut canceller = None;
+            let result: Result<(), Cancelled> = scope(async |s: &Scope<Cancelled>| {
+                let stop = s.canceller();
+                canceller = Some(outside(async move {
+                    linger().await;
+                    stop.cancel("enough");
+                }));
+                let alive = live.value();
+                let daemon = s.task().daemon().spawn(async move {
+                    let _alive = alive;
+                    std::future::pending::<()>().await;
+                });
+                if daemon.id().is_none() {
+                    refused.raise();
+                }
+                linger().await;
+                Ok(())
+            })
+            .await;
+            assert_eq!(live.count(), 0, "a daemon that slipped in would be left behind");
+            if result.is_err() {
+                cut.raise();
+            }
+            canceller.expect("the body ran").await.unwrap();
+        });
+        seen.saw(match (refused.is_up(), cut.is_up()) {
+            (true, _) => "refused",
+            (false, true) => "stopped",
+            (false, false) => "stopped at the end",
+        });
+    });
+}
+
+#[test]
 fn a_scope_opened_by_a_daemon_at_the_end_is_waited_for() {
     explore(&["below its scope", "above it", "not opened"], |seen| {
         let (opened, under, live) = (Flag::default(), Flag::default(), Live::default());

@@ -368,6 +368,40 @@ impl Drop for Stopped {
 }
 
 #[test]
+fn a_scope_opened_while_its_parent_is_cancelled_is_told() {
+    explore(&["opened before", "opened after"], |seen| {
+        let (reasons, after) = (Reasons::default(), Flag::default());
+        let result: Result<(), Cancelled> = block_on(async {
+            let mut canceller = None;
+            let result = scope(async |s: &Scope<Cancelled>| {
+                let stop = s.canceller();
+                canceller = Some(outside(async move {
+                    linger().await;
+                    stop.cancel("enough");
+                }));
+                linger().await;
+                if s.is_cancelled() {
+                    after.raise();
+                }
+                let nested = scope(async |n: &Scope<Cancelled>| {
+                    reasons.note(n.cancelled().await.reason());
+                    Ok(())
+                });
+                // Not told, it would wait for ever.
+                nested.await
+            })
+            .grace(GRACE)
+            .await;
+            canceller.expect("the body ran").await.unwrap();
+            result
+        });
+        assert!(result.is_ok(), "a body that is done in its grace was not cut short");
+        assert_eq!(reasons.only(), Reason::Requested, "inherited unchanged");
+        seen.saw(if after.is_up() { "opened after" } else { "opened before" });
+    });
+}
+
+#[test]
 fn a_cancelled_tree_ends_from_the_leaves_up() {
     explore(&["all ran", "cut short"], |seen| {
         let (live, finished) = (Live::default(), Flag::default());

@@ -74,7 +74,7 @@ fn nursery(name: &Ident, named: bool, block: &Group) -> TokenStream {
         (quote_spanned!(name.span()=> nursery), None)
     } else {
         let title = Literal::string(&name.unraw().to_string());
-        (quote_spanned!(name.span()=> nursery_named), Some(quote!(#title,)))
+        (quote_spanned!(name.span()=> nursery_named), Some(quote!(&#title,)))
     };
     let mut arguments = Group::new(Delimiter::Parenthesis, quote!(#title async #block));
     arguments.set_span(name.span());

@@ -13,6 +13,8 @@
 //!
 //! The promises P1 to P12 that comments cite are listed in `docs/DESIGN.md`.
 
+#![forbid(unsafe_code)]
+
 mod cancelled;
 mod deadline;
 mod effects;

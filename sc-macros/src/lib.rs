@@ -3,6 +3,8 @@
 //! Each macro is a folder: `parse` reads what the user wrote, `expand` writes what the compiler sees. All of it works
 //! on `proc_macro2`, so that tests run it as ordinary functions.
 
+#![forbid(unsafe_code)]
+
 #[cfg(test)]
 mod arbitrary;
 mod detached;

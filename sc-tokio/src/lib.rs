@@ -38,6 +38,8 @@
 //!
 //! With `panic = "abort"` a panic anywhere ends the process, as it does without this crate.
 
+#![forbid(unsafe_code)]
+
 mod books;
 mod builder;
 mod cancellation;

@@ -80,6 +80,11 @@ impl Fuse {
     pub(crate) fn why(&self) -> Why {
         Why { bomb: self.bomb("why") }
     }
+
+    /// The same, and only its destructor is a callback.
+    pub(crate) fn why_quiet(&self) -> Why {
+        Why { bomb: self.bomb("why, quiet") }
+    }
 }
 
 /// A value whose destructor is a callback.
@@ -120,7 +125,9 @@ impl fmt::Debug for Why {
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.bomb.fuse.spark("why, displayed");
+        if self.bomb.place == "why" {
+            self.bomb.fuse.spark("why, displayed");
+        }
         f.write_str("because")
     }
 }

@@ -167,7 +167,7 @@ impl<E: Error + 'static> Error for Failure<E> {
     message = "a scope cannot return `{Self}` as its error, since it cannot be made from `Cancelled`",
     label = "`{Self}` does not implement `From<Cancelled>`",
     note = "add a variant with `#[from] Cancelled` (thiserror) or `impl From<Cancelled> for {Self}`",
-    note = "for an error type of another crate use `.map_cancelled(|c| ..)`, or `.outcome()`, which needs no conversion"
+    note = "for an error type of another crate use `.map_cancelled(|c| ..)` (`map_cancelled = |c| ..` in `#[scoped]`), or `.outcome()`, which needs no conversion"
 )]
 pub trait ScopeError: Sized {
     /// Turns the notice of a cancellation into the error.

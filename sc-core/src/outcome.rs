@@ -122,6 +122,11 @@ impl<T, E> Outcome<T, E> {
         &self.report
     }
 
+    /// The value and the failures, owned, whatever the kind.
+    pub fn into_parts(self) -> (Option<T>, Vec<Failure<E>>) {
+        (self.value, self.failures)
+    }
+
     /// Changes the type of the errors.
     pub fn map_err<F>(self, mut f: impl FnMut(E) -> F) -> Outcome<T, F> {
         let failures = self.failures.into_iter().map(|failure| failure.map(&mut f)).collect();

@@ -75,6 +75,10 @@ mod sealed {
 ///
 /// A policy judges children only. The body's own failure always ends the scope, and an isolated
 /// child is not judged at all: its failure belongs to whoever joins it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a policy of a `Scope<{E}>`",
+    note = "a policy is `FailFast`, `Supervise`, or one's own by `policy_fn(|exit| ..)`"
+)]
 pub trait Policy<E>: sealed::Sealed + Send + 'static {
     /// Which exits [`decide`](Self::decide) is asked about.
     fn watch(&self) -> Watch;

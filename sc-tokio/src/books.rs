@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sc_core::{Cancelled, Effects, Failure, FailureRecord, Member, Scope, ScopeEnd, Straggler};
 
+use crate::ambient::AmbientTasks;
 use crate::events::Notice;
 use crate::fault::{BoxedError, Fault};
 use crate::hold::Hold;
@@ -120,6 +121,8 @@ pub(crate) struct Books {
     pub(crate) waiters: Waiters,
     pub(crate) present: Present,
     pub(crate) stops: Stops,
+    /// Tasks whose handles are Tokio's own.
+    pub(crate) ambient: AmbientTasks,
     pub(crate) daemon: Option<DaemonTold>,
     pub(crate) parked: ParkedOutputs,
     pub(crate) finalizers: Vec<Finalizer>,
@@ -155,6 +158,7 @@ impl Books {
             waiters: Waiters::default(),
             present: Present::default(),
             stops: Stops::default(),
+            ambient: AmbientTasks::default(),
             daemon: None,
             parked: ParkedOutputs::default(),
             finalizers: Vec::new(),
@@ -215,6 +219,7 @@ impl Books {
         }
         if stop {
             node.raise(0);
+            work.abort(self.ambient.take());
             work.wake(self.present.take_wakers());
         }
         if let Some((id, cancelled)) = signal_daemon {

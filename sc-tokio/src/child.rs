@@ -18,7 +18,7 @@ pub use blocking::BlockingCx;
 pub(crate) use borrowed::BorrowedTask;
 pub use builder::TaskBuilder;
 pub use output::{ChildOutput, FinalizerOutput, Never};
-pub(crate) use task::{Admitted, ChildTask, Gone, Membership};
+pub(crate) use task::{Admitted, ChildTask, Gone, Life, Membership};
 pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed};
 
 use crate::fault::{self, Fault};

@@ -19,7 +19,7 @@ use crate::nursery::{Inbox, Nursery};
 use crate::open::Setup;
 use crate::rt::Instant;
 use crate::teardown::{self, By};
-use crate::wake::drop_quietly;
+use crate::wake::{QuietWaker, drop_quietly};
 
 /// The outcome of a scope and what it was, for the builder to turn into a result.
 pub struct Ended<T, E> {
@@ -83,7 +83,11 @@ pin_project! {
 }
 
 /// The borrowed children that the driver polls.
-type BorrowedSet<'env> = FuturesUnordered<BorrowedTask<'env>>;
+#[derive(Default)]
+struct BorrowedSet<'env> {
+    children: FuturesUnordered<BorrowedTask<'env>>,
+    waker: QuietWaker,
+}
 
 /// What a driver needs once it waits, and scopes that never wait do not pay for.
 #[derive(Default)]
@@ -290,7 +294,7 @@ impl<'env> Progress<'env> {
         }
         let mut set = self.borrowed.take().unwrap_or_default();
         for task in arrived.into_iter().flat_map(|arrived| arrived.0) {
-            set.push(task);
+            set.children.push(task);
         }
         let (ran, _) = self.run(node, || {
             let mut ended = 0;
@@ -305,7 +309,7 @@ impl<'env> Progress<'env> {
             Ran::Panicked(panic) => node.own_failure(Member::some_child(), panic),
             Ran::DeadChild => {}
         }
-        if !set.is_empty() {
+        if !set.children.is_empty() {
             self.borrowed = Some(set);
         }
     }
@@ -379,7 +383,8 @@ impl<'env> Progress<'env> {
 
 fn poll_next(set: &mut BorrowedSet<'_>, cx: &mut Context<'_>) -> Poll<Option<()>> {
     use futures_core::Stream;
-    Pin::new(set).poll_next(cx)
+    let mut quiet = Context::from_waker(set.waker.of(cx.waker()));
+    Pin::new(&mut set.children).poll_next(&mut quiet)
 }
 
 fn give_back(node: &Arc<Node>, failure: Option<crate::fault::Fault>) {

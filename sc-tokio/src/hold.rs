@@ -77,21 +77,22 @@ struct Drained;
 
 impl Drained {
     fn process(node: Arc<Node>) {
-        let busy = BUSY.try_with(|busy| busy.replace(true));
-        match busy {
-            Ok(true) => QUEUE.with(|queue| queue.borrow_mut().push(node)),
-            // A thread that is being torn down has no queue; the recursion it may cause is as deep
-            // as the scopes that close on it.
-            Err(_) => node.all_released(),
-            Ok(false) => {
-                let mut next = Some(node);
-                while let Some(node) = next {
-                    node.all_released();
-                    drop(node);
-                    next = QUEUE.with(|queue| queue.borrow_mut().pop());
-                }
-                BUSY.with(|busy| busy.set(false));
+        if !BUSY.try_with(|busy| busy.replace(true)).unwrap_or(false) {
+            let mut next = Some(node);
+            while let Some(node) = next {
+                node.all_released();
+                drop(node);
+                next = QUEUE.try_with(|queue| queue.borrow_mut().pop()).ok().flatten();
             }
+            let _ = BUSY.try_with(|busy| busy.set(false));
+            return;
+        }
+        let mut node = Some(node);
+        let queued = QUEUE.try_with(|queue| queue.borrow_mut().extend(node.take()));
+        // A thread that is being torn down has no queue any more; the recursion it may cause is as
+        // deep as the scopes that close on it.
+        if let (Err(_), Some(node)) = (queued, node) {
+            node.all_released();
         }
     }
 }

@@ -40,6 +40,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ambient;
 mod books;
 mod builder;
 mod cancellation;
@@ -59,15 +60,23 @@ mod open;
 mod parked;
 mod present;
 mod reaper;
+mod root;
 mod rt;
 mod scope;
 mod scoped;
 mod stops;
 mod teardown;
+mod tree;
 mod waiting;
 mod wake;
 mod work;
 
+#[cfg(not(sc_shuttle))]
+pub use ambient::spawn_local;
+pub use ambient::{
+    Current, cancelled, checkpoint, current, deadline, is_cancelled, remaining, spawn, spawn_blocking, spawn_detached,
+    spawn_shielded, timeout,
+};
 pub use builder::{Mapped, NurseryBuilder, NurseryFuture, OutcomeFuture, ViaFrom, scope};
 pub use cancellation::{Cancellation, Canceller};
 pub use child::{BlockingCx, Child, ChildOutput, FinalizerOutput, Join, Never, Stopping, TaskBuilder};
@@ -76,11 +85,13 @@ pub use nursery::Nursery;
 #[cfg(sc_shuttle)]
 #[doc(hidden)]
 pub use rt::explored;
+pub use root::{Root, RootEnd, RootHandle, root};
 pub use scope::{DeadlineExpired, Scope, ScopeFn};
+pub use tree::{Tree, TreeNode, tree};
 
 pub use sc_core::{
     Cancelled, Cause, ChildExit, ChildId, FAILURES_KEPT, FailFast, Failure, Member, Name, Origin, Outcome, OutcomeKind,
-    Panic, Policy, PolicyFn, Reason, Report, Role, ScopeEnd, ScopeError, ScopeId, Straggler, Supervise, Verdict, Watch,
+    Panic, Phase, Policy, PolicyFn, Reason, Report, Role, ScopeEnd, ScopeError, ScopeId, Straggler, Supervise, Verdict, Watch,
     policy_fn,
 };
 

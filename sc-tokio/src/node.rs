@@ -43,7 +43,8 @@ pub(crate) struct Node {
     /// Borrowed children alive; they hold nothing, since the driver waits for them itself.
     borrowed: AtomicU64,
     holds: OnceLock<WeakHold>,
-    runtime: Handle,
+    /// `None` for an implicit root, which must not keep its runtime alive.
+    runtime: Option<Handle>,
     /// Every exit is reported, since the policy asks about successes.
     watches_successes: bool,
     /// Failures may belong to handles.
@@ -63,6 +64,15 @@ pub(crate) enum Status {
 
 impl Node {
     pub(crate) fn new(origin: Origin, runtime: Handle, books: Books) -> Arc<Self> {
+        Self::with(origin, Some(runtime), books)
+    }
+
+    /// The scope of what is spawned outside any other.
+    pub(crate) fn implicit_root(origin: Origin, books: Books) -> Arc<Self> {
+        Self::with(origin, None, books)
+    }
+
+    fn with(origin: Origin, runtime: Option<Handle>, books: Books) -> Arc<Self> {
         let watches_successes = books.scope.watches_successes();
         let handles_matter = books.scope.handles_matter(ChildKind::LINKED);
         let node = Arc::new(Self {
@@ -92,8 +102,14 @@ impl Node {
         &self.origin
     }
 
+    /// The runtime that polled the scope first.
     pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
+        self.runtime.as_ref().expect("an implicit root has no driver and is never adopted")
+    }
+
+    /// Whether this is an implicit root.
+    pub(crate) fn is_root(&self) -> bool {
+        self.runtime.is_none()
     }
 
     /// The state as children compare it.
@@ -328,6 +344,10 @@ impl Node {
             self.raise(0);
             let wakers = books.present.take_wakers();
             work.wake(wakers);
+            let waiters = books.waiters.take();
+            work.wake(waiters);
+            let Books { stops, ambient, .. } = &mut **books;
+            work.abort(ambient.take_if(|id| stops.told(id).is_some_and(|told| told.due)));
         }
         work.run();
     }

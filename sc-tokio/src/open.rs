@@ -10,6 +10,7 @@ use sc_core::{ChildId, Config, Deadline, Name, Origin, ScopeId, Watch};
 
 use crate::books::{Below, Books, Parent};
 use crate::frame::{self, Opener, Who};
+use crate::hold::Hold;
 use crate::judge::Judge;
 use crate::node::{Node, Status};
 use crate::rt::{Handle, Instant};
@@ -42,6 +43,25 @@ pub(crate) struct Setup {
     /// What the scope is called if the options do not say.
     pub(crate) name: Option<&'static &'static str>,
     pub(crate) options: Option<Box<Options>>,
+}
+
+/// Opens the implicit root of a runtime: supervised, never cancelled, open as long as somebody holds
+/// it.
+pub(crate) fn implicit_root() -> (Arc<Node>, Hold) {
+    let now = Instant::now();
+    let origin = Origin::new(next_id(), Some(Name::Borrowed("root")), Location::caller());
+    let scope = sc_core::Scope::new(Config {
+        origin: origin.clone(),
+        watch: Watch::Supervise,
+        grace: None,
+        warn_after: WARN_AFTER,
+        deadline: None,
+        opened_at: now.into_std(),
+    });
+    let node = Node::implicit_root(origin, Books::new(scope, None));
+    let first = node.books().driver_hold.take();
+    let hold = first.expect("a new node has its driver's hold");
+    (node, hold)
 }
 
 fn next_id() -> ScopeId {
@@ -161,7 +181,7 @@ fn link(node: &Arc<Node>, opener: &Opener) {
 
 /// The scope that keeps a new one on its books. One whose future is gone may be drained already;
 /// then it is an ancestor (P3).
-fn nearest_live(scope: &Arc<Node>) -> (Arc<Node>, Option<crate::hold::Hold>) {
+fn nearest_live(scope: &Arc<Node>) -> (Arc<Node>, Option<Hold>) {
     let mut candidate = Arc::clone(scope);
     loop {
         if let Some(hold) = candidate.hold() {

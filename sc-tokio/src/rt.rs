@@ -19,6 +19,7 @@ mod real {
 
     pub(crate) use tokio::runtime::{Handle, Id as RuntimeId};
     pub(crate) use tokio::spawn;
+    pub(crate) use tokio::task::coop::{consume_budget, unconstrained};
     pub(crate) use tokio::task::{AbortHandle, JoinHandle, spawn_blocking};
     pub(crate) use tokio::time::{Instant, Sleep, sleep_until};
     pub(crate) use tokio_util::sync::CancellationToken;
@@ -33,6 +34,7 @@ mod real {
     pub(crate) use shuttle::thread_local;
 
     pub(crate) use shuttle_tokio::runtime::{Handle, Id as RuntimeId};
+    pub(crate) use shuttle_tokio::task::coop::{consume_budget, unconstrained};
     pub(crate) use shuttle_tokio::task::{AbortHandle, JoinHandle};
     pub(crate) use shuttle_tokio_util::sync::CancellationToken;
 
@@ -58,10 +60,15 @@ pub(crate) fn id_of(runtime: &Handle) -> RuntimeId {
 /// here. With a budget, an output that is there is withheld from a loop that never yields, and the
 /// lists of outputs to drop would grow (P11).
 pub(crate) fn poll_unconstrained<T>(task: &mut JoinHandle<T>, cx: &mut Context<'_>) -> Poll<JoinResult<T>> {
-    #[cfg(not(sc_shuttle))]
-    return Pin::new(&mut tokio::task::unconstrained(task)).poll(cx);
-    #[cfg(sc_shuttle)]
-    return Pin::new(task).poll(cx);
+    Pin::new(&mut unconstrained(task)).poll(cx)
 }
 
 type JoinResult<T> = <JoinHandle<T> as Future>::Output;
+
+/// Waits.
+pub(crate) async fn sleep(duration: std::time::Duration) {
+    match Instant::now().checked_add(duration) {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

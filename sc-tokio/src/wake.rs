@@ -1,7 +1,8 @@
 //! Waking: outside every lock, and whatever a waker does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Waker;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 
 /// Wakes all of them. A waker that panics keeps nobody else from being woken (P1): without that,
 /// one broken waker would hang every ancestor.
@@ -10,6 +11,44 @@ pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
         // The payload goes nowhere: wakers belong to executors, not to a scope.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
             discard(payload);
+        }
+    }
+}
+
+/// A waker that keeps to itself what the user's does when it is woken or dropped, for code that would
+/// not survive a panic: the set of borrowed children would never wake anybody again (P1). Made once
+/// and used again as long as the user's waker is the same.
+#[derive(Debug, Default)]
+pub(crate) struct QuietWaker(Option<(Arc<Quiet>, Waker)>);
+
+impl QuietWaker {
+    pub(crate) fn of(&mut self, waker: &Waker) -> &Waker {
+        if !self.0.as_ref().is_some_and(|(quiet, _)| quiet.0.as_ref().is_some_and(|inner| inner.will_wake(waker))) {
+            let quiet = Arc::new(Quiet(Some(waker.clone())));
+            self.0 = Some((Arc::clone(&quiet), Waker::from(quiet)));
+        }
+        let (_, waker) = self.0.as_ref().expect("it was just made");
+        waker
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Quiet(Option<Waker>);
+
+impl Wake for Quiet {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        wake_all(self.0.clone());
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        if let Some(panic) = drop_quietly(self.0.take()) {
+            discard(panic.into_payload());
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::events::{self, Notice};
 use crate::fault::BoxedError;
 use crate::judge;
 use crate::node::Node;
-use crate::rt::CancellationToken;
+use crate::rt::{AbortHandle, CancellationToken};
 use crate::wake::{drop_quietly, wake_all};
 
 /// What an ancestor's change means for a scope below.
@@ -29,6 +29,7 @@ pub(crate) struct Work {
     below: VecDeque<(Arc<Node>, Change)>,
     closed: Vec<Parent>,
     tokens: Vec<CancellationToken>,
+    aborts: Vec<AbortHandle>,
     wakers: Vec<Waker>,
     judge: Vec<Arc<Node>>,
     notices: Vec<Notice>,
@@ -51,6 +52,10 @@ impl Work {
 
     pub(crate) fn cancel_token(&mut self, token: CancellationToken) {
         self.tokens.push(token);
+    }
+
+    pub(crate) fn abort(&mut self, tasks: impl IntoIterator<Item = AbortHandle>) {
+        self.aborts.extend(tasks);
     }
 
     pub(crate) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
@@ -79,14 +84,15 @@ impl Work {
     }
 
     pub(crate) fn run(mut self) {
-        // Breadth first and in a loop: a tree of any depth is cancelled in constant stack (P11).
-        while let Some((node, change)) = self.below.pop_front() {
-            match change {
-                Change::Cancel(cancelled, stop_at) => node.inherit(&cancelled, stop_at, &mut self),
-                Change::Deadline(deadline) => node.inherit_deadline(deadline, &mut self),
+        // In a loop: a tree of any depth is cancelled in constant stack (P11).
+        loop {
+            while let Some((node, change)) = self.below.pop_front() {
+                match change {
+                    Change::Cancel(cancelled, stop_at) => node.inherit(&cancelled, stop_at, &mut self),
+                    Change::Deadline(deadline) => node.inherit_deadline(deadline, &mut self),
+                }
             }
-        }
-        for parent in std::mem::take(&mut self.closed) {
+            let Some(parent) = self.closed.pop() else { break };
             let entry = parent.node.books().nested.leave(parent.slot);
             drop(entry);
             if let Some(daemon) = parent.daemon {
@@ -97,6 +103,10 @@ impl Work {
         for token in self.tokens.drain(..) {
             // Runs the wakers of whoever waits for the token.
             let _ = drop_quietly(CancelOnDrop(token));
+        }
+        // Before the wakers: a queued blocking closure that is woken is taken out of its queue.
+        for abort in self.aborts.drain(..) {
+            abort.abort();
         }
         wake_all(self.wakers.drain(..));
         for node in self.judge.drain(..) {

@@ -1,5 +1,6 @@
 //! One file per behaviour.
 
+mod ambient;
 mod blocking;
 mod borrowed;
 mod cancellation;

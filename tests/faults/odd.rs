@@ -12,7 +12,7 @@ use futures::FutureExt;
 use sc_tokio::{Cancelled, Canceller, Failure, OutcomeKind, Reason, Scope, Verdict, nursery, policy_fn};
 
 use crate::fuse::{Fuse, caught, poll_for};
-use crate::support::{Gate, Guard, Live, OnDrop, listen, parallel, paused, poll_once, settle, told, unique};
+use crate::support::{Gate, Guard, Live, OnDrop, listen, paused, poll_once, settle, told, two_workers, unique, watched};
 
 /// A program whose future waits for scopes and children alone, so that its wakers are in nobody
 /// else's hands: Tokio's timers and yields do not survive a waker that panics.
@@ -64,6 +64,43 @@ fn a_waker_that_panics_hangs_nobody() {
             n += 1;
         }
         assert!(n >= 8, "only {n} callbacks");
+    });
+}
+
+/// The same when only a borrowed child is left to wake the scope's future, again and again.
+#[test]
+fn a_waker_that_panics_is_woken_again_by_borrowed_children() {
+    paused(|| async {
+        for n in 0..8 {
+            let fuse = Fuse::new(n);
+            let (mut senders, receivers): (Vec<_>, Vec<_>) =
+                (0..4).map(|_| tokio::sync::oneshot::channel::<()>()).unzip();
+            senders.reverse();
+            let enclosing: Result<(), Cancelled> = nursery!(async |n| {
+                let _ = n.spawn(async move {
+                    while let Some(sender) = senders.pop() {
+                        settle().await;
+                        let _ = caught(move || sender.send(()));
+                    }
+                });
+                let inner = async {
+                    let _: Result<(), Cancelled> = nursery!(async |n| {
+                        let _ = n.spawn_borrowed(async {
+                            for receiver in receivers {
+                                let _ = receiver.await;
+                            }
+                        });
+                        Ok(())
+                    })
+                    .warn_after(Duration::MAX)
+                    .await;
+                };
+                let _ = poll_for(usize::MAX, Some(&fuse), inner).await;
+                Ok(())
+            })
+            .await;
+            assert!(enclosing.is_ok());
+        }
     });
 }
 
@@ -124,11 +161,14 @@ fn a_spawn_from_a_destructor_of_the_body_is_waited_for() {
     });
 }
 
-/// P1: captures whose destructor takes its time on another thread are waited for.
+/// P1: captures whose destructor takes its time on another thread are waited for. The scope is polled
+/// by a thread of its own, since a worker that is held up may hold up the task that polls.
 #[test]
 fn a_slow_destructor_on_another_thread_holds_the_scope_open() {
     for daemon in [false, true] {
-        parallel(move || async move {
+        watched(move || {
+            let runtime = two_workers();
+            let _entered = runtime.enter();
             let (begun, gate, done) = (Gate::default(), Gate::default(), Arc::new(AtomicBool::new(false)));
             let slow = {
                 let (begun, gate, done) = (begun.clone(), gate.clone(), Arc::clone(&done));
@@ -138,15 +178,16 @@ fn a_slow_destructor_on_another_thread_holds_the_scope_open() {
                     done.store(true, Ordering::SeqCst);
                 })
             };
+            let started = Gate::default();
+            let start = started.clone();
             let scope = nursery!(async move |n| -> Result<(), Cancelled> {
                 let child = async move {
                     let _slow = slow;
+                    start.open();
                     pending::<()>().await;
                 };
                 let _ = if daemon { n.task().daemon().spawn(child) } else { n.spawn(child) };
-                for _ in 0..10 {
-                    tokio::task::yield_now().await;
-                }
+                poll_fn(|_| if started.is_open() { Poll::Ready(()) } else { Poll::Pending }).await;
                 if !daemon {
                     n.cancel("enough");
                 }
@@ -154,15 +195,14 @@ fn a_slow_destructor_on_another_thread_holds_the_scope_open() {
             });
             let mut scope = Box::pin(scope.outcome());
             while !begun.is_open() {
-                assert!(futures::poll!(scope.as_mut()).is_pending());
-                tokio::task::yield_now().await;
+                assert!(poll_once(scope.as_mut()).is_pending());
+                std::thread::yield_now();
             }
             for _ in 0..100 {
-                assert!(futures::poll!(scope.as_mut()).is_pending());
-                tokio::task::yield_now().await;
+                assert!(poll_once(scope.as_mut()).is_pending());
             }
             gate.open();
-            drop(scope.await);
+            drop(futures::executor::block_on(scope));
             assert!(done.load(Ordering::SeqCst));
         });
     }
@@ -183,6 +223,7 @@ fn a_policy_that_panics_every_time_ends_the_scope_and_loses_nothing() {
             pending().await
         })
         .policy(policy)
+        .grace(Duration::from_secs(1))
         .outcome()
         .await;
         assert_eq!(outcome.kind(), OutcomeKind::Failed);
@@ -339,8 +380,8 @@ fn a_body_that_tidies_up_in_its_grace_keeps_its_value() {
 /// A future that is polled after it has been moved to another thread in the middle.
 #[test]
 fn a_scope_may_be_polled_from_thread_to_thread() {
-    crate::support::watched(|| {
-        let runtime = crate::support::two_workers();
+    watched(|| {
+        let runtime = two_workers();
         let live = Live::default();
         let guard = live.guard();
         let mut scope: Pin<Box<dyn Future<Output = Result<u8, Cancelled>> + Send>> = Box::pin(

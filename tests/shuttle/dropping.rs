@@ -3,11 +3,15 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use std::time::Duration;
 
 use sc_tokio::{Cancelled, Reason, Scope, scope};
 use shuttle_tokio::sync::oneshot;
 
-use crate::support::{Flag, Live, Seen, block_on, explore, linger, outside, pause, poll_until};
+use crate::support::{Flag, Live, Seen, a_few, block_on, explore, linger, outside, pause, poll_until};
+
+/// Longer than any clock here goes.
+const GRACE: Duration = Duration::from_secs(3600);
 
 /// What there is to see of a scope whose future may be dropped.
 #[derive(Debug, Clone, Default)]
@@ -55,8 +59,9 @@ impl Dropped {
     }
 }
 
-/// The scope's future is polled until another task says so, then dropped.
-fn drop_against_completion(seen: &Seen, with_finalizer: bool) {
+/// The scope's future is polled until another task says so, then dropped. Gives whether it resolved, and how
+/// many values were alive after that.
+fn drop_against_completion(with_finalizer: bool) -> (bool, usize) {
     let dropped = Dropped::default();
     let (result, resolved, alive) = block_on(async {
         let (enough, had_enough) = oneshot::channel::<()>();
@@ -78,24 +83,27 @@ fn drop_against_completion(seen: &Seen, with_finalizer: bool) {
     assert!(result.is_ok(), "what a dropped scope cancels is not its parent's failure");
     let has_run = dropped.finalized.is_up();
     assert_eq!(has_run, with_finalizer && dropped.opened.is_up(), "finalizers run on every exit");
-    seen.saw(match (resolved, alive) {
-        (true, alive) => {
-            assert_eq!(alive, 0, "a scope that resolved left nothing");
-            "resolved"
-        }
-        (false, 0) => "closed when dropped",
-        (false, _) => "adopted",
-    });
+    assert!(!resolved || alive == 0, "a scope that resolved left nothing");
+    (resolved, alive)
 }
 
 #[test]
 fn a_scope_dropped_while_its_children_end_is_adopted_or_closed() {
-    explore(&["resolved", "adopted", "closed when dropped"], |seen| drop_against_completion(seen, false));
+    explore(&["resolved", "adopted", "closed when dropped"], |seen| {
+        seen.saw(match drop_against_completion(false) {
+            (true, _) => "resolved",
+            (false, 0) => "closed when dropped",
+            (false, _) => "adopted",
+        });
+    });
 }
 
 #[test]
 fn a_dropped_scope_runs_its_finalizers_before_its_parent_resolves() {
-    explore(&["resolved", "adopted"], |seen| drop_against_completion(seen, true));
+    explore(&["resolved", "dropped"], |seen| {
+        let (resolved, _) = drop_against_completion(true);
+        seen.saw(if resolved { "resolved" } else { "dropped" });
+    });
 }
 
 /// The scope's future is forgotten: its opener's end cancels it, while its children end.
@@ -194,6 +202,63 @@ fn a_scope_carried_out_of_its_frame_resolves_wherever_it_is_polled() {
             impossible => unreachable!("{impossible:?}"),
         });
     });
+}
+
+/// As [`carried_out`], reduced to what matters while two tasks could carry the same scope: its driver polled
+/// again and again, its opener's end, and the reaper.
+fn polled_while_its_opener_ends(seen: &Seen) {
+    let (live, awaited) = (Live::default(), Flag::default());
+    let (send, receive) = oneshot::channel::<Pin<Box<dyn Future<Output = Result<(), Cancelled>> + Send>>>();
+    let result = block_on(async {
+        let at_last = awaited.clone();
+        let elsewhere = outside(async move {
+            let mut future = receive.await.expect("the scope waits for a signal");
+            for _ in 0..a_few() {
+                let look = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx)));
+                if let Poll::Ready(result) = look.await {
+                    return result;
+                }
+                pause().await;
+            }
+            at_last.raise();
+            future.await
+        });
+        let result: Result<(), Cancelled> = scope(async |s: &Scope<Cancelled>| {
+            let alive = live.value();
+            let opener = s.spawn(async move {
+                let mut future: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
+                    let inner = scope(async move |n: &Scope<Cancelled>| {
+                        // In its grace, so that there is something to wait for once it is cancelled.
+                        let child = n.spawn_with(async move |n: &Scope<Cancelled>| {
+                            n.cancelled().await;
+                            linger().await;
+                            drop(alive);
+                        });
+                        drop(child);
+                        Ok(())
+                    });
+                    inner.grace(GRACE).await
+                });
+                let first = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx)));
+                assert!(first.await.is_pending(), "its child waits for its cancellation");
+                drop(send.send(future));
+                linger().await;
+            });
+            drop(opener);
+            Ok(())
+        })
+        .await;
+        assert!(result.is_ok(), "a scope that was carried out is not its ancestor's failure");
+        assert_eq!(live.count(), 0, "an ancestor waits for the tasks of a scope that was carried out");
+        elsewhere.await.unwrap()
+    });
+    assert_eq!(result.unwrap_err().reason(), Reason::OpenerEnded);
+    seen.saw(if awaited.is_up() { "resolved when awaited" } else { "resolved when looked at" });
+}
+
+#[test]
+fn a_scope_polled_while_its_opener_ends_has_one_carrier() {
+    explore(&["resolved when awaited", "resolved when looked at"], polled_while_its_opener_ends);
 }
 
 #[test]

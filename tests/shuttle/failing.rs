@@ -7,7 +7,7 @@ use sc_tokio::explored::preempt;
 use sc_tokio::{Cancelled, ChildExit, Failure, OutcomeKind, Reason, Scope, Supervise, Verdict, policy_fn, scope};
 use shuttle_tokio::sync::oneshot;
 
-use crate::support::{Flag, Live, Seen, block_on, explore, linger, outside, pause, poll_until};
+use crate::support::{Flag, Live, Seen, a_few, block_on, explore, linger, outside, pause, poll_until};
 
 /// Whose error it is.
 type Name = &'static str;
@@ -254,22 +254,34 @@ fn a_failure_that_is_still_being_judged_is_waited_for() {
         let answers = Arc::clone(&judged);
         let policy = policy_fn(move |exit: &ChildExit<'_, Name>| {
             // The exit that is judged meanwhile waits for its turn, and its handle with it.
-            (0..4).for_each(|_| preempt());
+            (0..a_few()).for_each(|_| preempt());
             answers.lock().unwrap().extend(exit.failure().and_then(Failure::as_error));
             Verdict::Continue
         });
         let outcome = block_on(
             scope(async |s: &Scope<Name>| {
-                let children = ["a", "b"].map(|name| (name, s.spawn(async move { Err::<(), _>(name) })));
-                for (name, child) in children {
-                    assert_eq!(child.join().await.unwrap_err().as_error(), Some(&name));
-                }
-                Ok(())
+                // In a child: whatever happens in a scope wakes its body, which would hide a missed wake-up.
+                let joiner = s.spawn_with(async |s: &Scope<Name>| {
+                    let children = ["a", "b"].map(|name| {
+                        let failing = async move {
+                            linger().await;
+                            Err::<(), _>(name)
+                        };
+                        (name, s.spawn(failing))
+                    });
+                    let mut joined = 0;
+                    for (name, child) in children {
+                        joined += usize::from(child.join().await.unwrap_err().as_error() == Some(&name));
+                    }
+                    Ok(joined)
+                });
+                Ok(joiner.await)
             })
             .policy(policy)
             .outcome(),
         );
-        assert!(outcome.failures().is_empty(), "the joiner has both");
+        assert_eq!(outcome.value(), Some(&2), "the joiner has both");
+        assert!(outcome.failures().is_empty(), "and nobody else");
         seen.saw(match **judged.lock().unwrap() {
             ["a", "b"] => "in order",
             ["b", "a"] => "in the other order",

@@ -111,6 +111,7 @@ fn a_child_of_a_closing_scope_may_spawn() {
             scope(async |s: &Scope<Cancelled>| {
                 let (in_child, ended, closing) = (late.clone(), body_ended.clone(), closing.clone());
                 let child = s.spawn_with(async move |s: &Scope<Cancelled>| {
+                    linger().await;
                     if ended.is_up() {
                         closing.raise();
                     }

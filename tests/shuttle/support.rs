@@ -13,12 +13,12 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler, UncontrolledN
 use shuttle::{Config, MaxSteps, Runner};
 
 /// Schedules per scheduler and test.
-const SCHEDULES: usize = 2_000;
+const SCHEDULES: usize = 1_500;
 const SEED: u64 = 0x5c0_93ed;
 /// How often the priority scheduler changes priorities within a schedule.
 const PRIORITY_CHANGES: usize = 3;
-/// One more than the number of times that [`linger`] lets others run, at most.
-const LINGERS: usize = 5;
+/// One more than the most that [`a_few`] is.
+const FEW: usize = 5;
 
 /// What the schedules of a test have in common. Outside the model: its own accesses are no
 /// scheduling points.
@@ -130,9 +130,14 @@ pub(crate) async fn pause() {
 /// Lets others run a few times, as often as the explorer chooses: it gives a rival that is started late a
 /// chance against one that is started early.
 pub(crate) async fn linger() {
-    for _ in 0..shuttle::rand::thread_rng().gen_range(0..LINGERS) {
+    for _ in 0..a_few() {
         pause().await;
     }
+}
+
+/// A small number that the explorer chooses.
+pub(crate) fn a_few() -> usize {
+    shuttle::rand::thread_rng().gen_range(0..FEW)
 }
 
 /// Something happened in this schedule.

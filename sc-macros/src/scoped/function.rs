@@ -16,7 +16,7 @@ const NOT_ASYNC: &str = "a scope is awaited: make this an `async fn`, or, if an 
                          put `#[scoped]` above that attribute";
 const TAKEN_APART: &str = "`#[tokio::main]` or `#[tokio::test]` has rewritten this function before `#[scoped]` could \
                            see it: put `#[scoped]` above";
-const CONST: &str = "a `const fn` cannot run a scope: remove `const`";
+const CONST: &str = "a `const fn` cannot run a scope: make it an `async fn`";
 const NO_BODY: &str = "a scope needs a body: put `#[scoped]` on the implementations of this method";
 
 /// A function item. Its body is not looked into.
@@ -77,6 +77,9 @@ impl Function {
         }
         if let Some(boxed) = BoxedBody::find(body) {
             return Some(Target::Boxed(boxed, Output::read_boxed(output, errors)?));
+        }
+        if constness.is_some() {
+            return None;
         }
         errors.at(fn_token, if self.is_taken_apart() { TAKEN_APART } else { NOT_ASYNC });
         None

@@ -118,7 +118,7 @@ pin_project! {
 }
 
 /// All of a child but its code; not generic over it.
-pub(super) struct Life<M: Membership> {
+pub(crate) struct Life<M: Membership> {
     /// `None` once the child has ended. Released last (P1).
     member: Option<M>,
     opened: Opened,
@@ -184,34 +184,42 @@ where
 }
 
 impl<M: Membership> Life<M> {
-    pub(super) fn new(admitted: Admitted<M>) -> Self {
+    pub(crate) fn new(admitted: Admitted<M>) -> Self {
         let Admitted { member, id, seen, kind, label } = admitted;
         let (member, opened, waits) = (Some(member), Opened::default(), Waits::NotYet(label));
         Self { member, opened, id, seen, waits, kind, told: Told::Nobody, unlisted: false }
     }
 
-    pub(super) fn node(&self) -> &Arc<Node> {
+    pub(crate) fn node(&self) -> &Arc<Node> {
         self.member.as_ref().expect("a child is a member until its exit").node()
     }
 
-    pub(super) fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
-    pub(super) fn is_daemon(&self) -> bool {
+    pub(crate) fn is_daemon(&self) -> bool {
         self.kind.daemon
     }
 
-    pub(super) fn member(&self) -> Member {
+    pub(crate) fn member(&self) -> Member {
         Member::child(ChildId::new(self.id))
     }
 
-    pub(super) fn is_to_stop(&self) -> bool {
+    /// As [`member`](Self::member), with the place where it was spawned if that is still known here.
+    pub(crate) fn member_with_place(&self) -> Member {
+        match &self.waits {
+            Waits::NotYet(label) => self.member().at(label.place),
+            Waits::In(_) => self.member(),
+        }
+    }
+
+    pub(crate) fn is_to_stop(&self) -> bool {
         self.node().word() != self.seen && matches!(self.node().status(self.id, self.kind.daemon), Status::Stop(..))
     }
 
     /// Puts the child on the list of those who wait, whatever it has been told meanwhile.
-    pub(super) fn enter_as(&mut self, waker: &Waker) {
+    pub(crate) fn enter_as(&mut self, waker: &Waker) {
         while let Waits::NotYet(label) = &self.waits {
             let seen = self.node().word();
             if let Ok(slot) = self.node().enter(seen, label.clone(), waker.clone()) {
@@ -221,12 +229,12 @@ impl<M: Membership> Life<M> {
     }
 
     /// The frame has ended: so do the scopes it opened and left open.
-    pub(super) fn end_opened(&mut self) {
+    pub(crate) fn end_opened(&mut self) {
         self.opened.end();
     }
 
     /// Runs user code as this child's frame.
-    pub(super) fn run<R>(&mut self, code: impl FnOnce() -> R) -> (Ran<R>, Option<Box<Dead>>) {
+    pub(crate) fn run<R>(&mut self, code: impl FnOnce() -> R) -> (Ran<R>, Option<Box<Dead>>) {
         let member = self.member.take().expect("a child is a member until its exit");
         let who = Who::Child { id: self.id, daemon: self.kind.daemon };
         let frame = Frame::new(member.lend(), who, std::mem::take(&mut self.opened));
@@ -287,13 +295,13 @@ impl<M: Membership> Life<M> {
     }
 
     /// Puts another waker on the list of those who wait. Gives back the old one.
-    pub(super) fn renew(&self, waker: Waker) -> Option<Waker> {
+    pub(crate) fn renew(&self, waker: Waker) -> Option<Waker> {
         let Waits::In(slot) = self.waits else { return Some(waker) };
         self.node().books().present.renew(slot, waker)
     }
 
     /// Scopes that this child opened learn why it is cancelled before they are dropped (P6).
-    fn hand_down(&self, gone: &Gone) {
+    pub(crate) fn hand_down(&self, gone: &Gone) {
         let Gone::Cancelled(Some(cancelled)) = gone else { return };
         let stop_at = self.node().told_until(self.id, self.kind.daemon);
         let mut work = Work::default();
@@ -329,7 +337,7 @@ impl<M: Membership> Life<M> {
     }
 
     /// A failure that the frame was marked with, and then did not need.
-    pub(super) fn give_back(&self, dead: Option<Box<Dead>>) {
+    pub(crate) fn give_back(&self, dead: Option<Box<Dead>>) {
         if let Some(failure) = dead.and_then(|dead| dead.failure) {
             self.node().give_back(failure);
         }
@@ -343,7 +351,7 @@ impl<M: Membership> Life<M> {
         failed
     }
 
-    pub(super) fn drop_code(&mut self, drop_code: impl FnOnce()) -> Option<Panic> {
+    pub(crate) fn drop_code(&mut self, drop_code: impl FnOnce()) -> Option<Panic> {
         let (ran, dead) = self.run(drop_code);
         self.give_back(dead);
         self.opened.end();
@@ -356,11 +364,11 @@ impl<M: Membership> Life<M> {
         self.release();
     }
 
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.member = None;
     }
 
-    pub(super) fn record(&mut self, end: End<BoxedError>, destructor: Option<Panic>) {
+    pub(crate) fn record(&mut self, end: End<BoxedError>, destructor: Option<Panic>) {
         let node = self.node();
         let plain = matches!(end, End::Value) && destructor.is_none() && !self.kind.daemon;
         let silent = plain && !node.watches_successes() && node.word() == self.seen && self.told == Told::Nobody;
@@ -412,8 +420,25 @@ impl<M: Membership> Life<M> {
         work.run();
     }
 
+    /// Puts the child on the list of those who wait, unless it has to look first.
+    pub(crate) fn enter(&mut self, waker: &Waker) {
+        if let Waits::NotYet(label) = &self.waits {
+            if let Ok(slot) = self.node().enter(self.seen, label.clone(), waker.clone()) {
+                self.waits = Waits::In(slot);
+            }
+        }
+    }
+
+    /// Dropped by its user, through a handle of Tokio's own, if nobody else told it to stop.
+    pub(crate) fn end_by_user(&mut self) -> (End<BoxedError>, Gone) {
+        match self.end_from_outside() {
+            (End::RuntimeEnded, gone) => (End::Stopped, gone),
+            other => other,
+        }
+    }
+
     /// Dropped by somebody else: because it was told to stop, else its runtime ended.
-    pub(super) fn end_from_outside(&mut self) -> (End<BoxedError>, Gone) {
+    pub(crate) fn end_from_outside(&mut self) -> (End<BoxedError>, Gone) {
         match self.node().status(self.id, self.kind.daemon) {
             Status::Run => (End::RuntimeEnded, Gone::Cancelled(None)),
             Status::Told(cancelled, told) | Status::Stop(cancelled, told) => {

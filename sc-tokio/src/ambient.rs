@@ -1,0 +1,245 @@
+//! The drop-in: `tokio::spawn`'s signature and handle, owned by the nearest enclosing scope.
+
+mod context;
+mod task;
+
+use std::future::pending;
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+use std::time::Duration;
+
+use sc_core::ChildKind;
+
+pub use context::{Current, cancelled, checkpoint, current, deadline, is_cancelled, remaining, timeout};
+use task::AmbientTask;
+pub(crate) use task::AmbientTasks;
+
+use crate::child::Admitted;
+use crate::events::{self, Notice};
+use crate::frame;
+use crate::hold::Hold;
+use crate::node::{Node, REFUSING};
+use crate::present::Label;
+use crate::root;
+use crate::rt::{self, JoinHandle};
+use crate::wake::drop_quietly;
+
+/// Spawns a task, like `tokio::spawn`, with an owner: the nearest enclosing scope.
+///
+/// Signature, bounds and handle are exactly Tokio's, so that replacing the path is all there is to
+/// do. The scope waits for the task and stops it when it is cancelled; the handle then gives a
+/// `JoinError` that is cancelled, as after `abort`. A panic is a failure of the scope, judged by
+/// its policy, and the payload stays in the handle; an `Err` in the output belongs to whoever holds
+/// the handle, as with Tokio. Outside any scope the owner is the runtime's root, and the task runs as
+/// it would with Tokio.
+///
+/// In a scope that is cancelled or draining, the task is refused: its future is dropped unpolled and the
+/// handle gives a `JoinError` that is cancelled.
+///
+/// Use `n.spawn` where a nursery is at hand: it hands errors to the scope and cannot be held after
+/// the scope's end.
+///
+/// # Panics
+///
+/// Outside a Tokio runtime.
+///
+/// # Examples
+///
+/// ```
+/// use sc_tokio::{Cancelled, nursery};
+///
+/// async fn handle_connection() {
+///     sc_tokio::spawn(async { /* cannot outlive the scope around the call */ });
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Cancelled> {
+/// nursery!(async |_n| { handle_connection().await; Ok(()) }).await
+/// # }
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let place = Location::caller();
+    match owner() {
+        Some(owner) => spawn_into(&owner, future, place),
+        // Not on a runtime: Tokio says so.
+        None => rt::spawn(future),
+    }
+}
+
+/// Runs a closure on a blocking thread, like `tokio::task::spawn_blocking`, owned by the nearest
+/// enclosing scope.
+///
+/// The scope waits for a closure that runs; one that still waits for a thread when the scope is
+/// cancelled is dropped at once. See [`spawn`] for the rest.
+///
+/// # Panics
+///
+/// Outside a Tokio runtime.
+#[track_caller]
+pub fn spawn_blocking<F, R>(closure: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let place = Location::caller();
+    let Some(owner) = owner() else { return rt::spawn_blocking(closure) };
+    match owner.admit_ambient(place) {
+        Some(admitted) => task::spawn_blocking(&owner, closure, admitted),
+        None => refuse(&owner, closure, place),
+    }
+}
+
+/// Spawns a task that is not `Send` on the current `LocalSet`, like `tokio::task::spawn_local`,
+/// owned by the nearest enclosing scope. See [`spawn`].
+///
+/// # Panics
+///
+/// Outside a `LocalSet`.
+#[cfg(not(sc_shuttle))]
+#[track_caller]
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let place = Location::caller();
+    let admitted = owner().and_then(|owner| Some((owner.admit_ambient(place)?, owner)));
+    let Some((admitted, owner)) = admitted else {
+        drop(drop_quietly(future));
+        let task = tokio::task::spawn_local(pending());
+        task.abort();
+        return task;
+    };
+    let id = admitted.id;
+    let task = tokio::task::spawn_local(AmbientTask::new(admitted, future));
+    owner.own_task(id, &task, place);
+    task
+}
+
+/// Spawns a task that goes on for up to `limit` after its scope was cancelled or dropped: a side
+/// effect that, once begun, should be finished.
+///
+/// It stays attached: the scope does not resolve before the task has ended. Inside it, nothing of
+/// the scope's cancellation and deadline is seen.
+///
+/// # Panics
+///
+/// Outside a Tokio runtime.
+#[track_caller]
+pub fn spawn_shielded<F>(limit: Duration, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let place = Location::caller();
+    let Some(owner) = owner() else { return rt::spawn(future) };
+    let Some(admitted) = owner.admit_ambient(place) else { return refuse(&owner, future, place) };
+    let itself = Arc::new(OnceLock::new());
+    let code = task::shielded(Arc::clone(&owner), limit, future, Arc::clone(&itself), place);
+    let task = rt::spawn(AmbientTask::shielded(admitted, code));
+    // The scope's stop does not abort it; when its time is over it aborts itself.
+    let _ = itself.set(task.abort_handle());
+    task
+}
+
+/// Spawns a task that belongs to nobody: `tokio::spawn` by a name that can be searched for.
+///
+/// `why` is for the reader of the code and of [`tree`](crate::tree), which counts and lists such tasks.
+///
+/// # Panics
+///
+/// Outside a Tokio runtime.
+#[track_caller]
+pub fn spawn_detached<F>(why: &'static str, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let listed = root::Detached::list(why, Location::caller());
+    rt::spawn(async move {
+        let _listed = listed;
+        future.await
+    })
+}
+
+/// The scope that owns what is spawned here.
+fn owner() -> Option<Arc<Node>> {
+    frame::current().map(|opener| opener.node).or_else(root::current)
+}
+
+/// Spawns a task into this scope.
+#[track_caller]
+pub(crate) fn spawn_into<F>(owner: &Arc<Node>, future: F, place: &'static Location<'static>) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let Some(admitted) = owner.admit_ambient(place) else { return refuse(owner, future, place) };
+    let id = admitted.id;
+    let task = rt::spawn(AmbientTask::new(admitted, future));
+    owner.own_task(id, &task, place);
+    task
+}
+
+/// A task that was refused (P7): its code is dropped unpolled. Only Tokio can make the `JoinError`
+/// that its handle has to give, so it aborts a task that does nothing. (Aborting the real one after spawning it
+/// would let it run in some schedules.)
+fn refuse<R: Send + 'static>(owner: &Arc<Node>, code: impl Sized, place: &'static Location<'static>) -> JoinHandle<R> {
+    owner.books().scope.note_refused();
+    events::say(&Notice::Refused { origin: owner.origin().clone(), place });
+    if let Some(panic) = drop_quietly(code) {
+        owner.own_failure(sc_core::Member::some_child().at(place), panic);
+    }
+    let task = rt::spawn(pending());
+    task.abort();
+    task
+}
+
+impl Node {
+    fn admit_ambient(&self, place: &'static Location<'static>) -> Option<Admitted<Hold>> {
+        let member = self.hold()?;
+        let seen = self.word();
+        if seen & REFUSING != 0 {
+            return None;
+        }
+        let id = self.next_child();
+        Some(Admitted { member, id, seen, kind: ChildKind::LINKED, label: Label { place, name: None } })
+    }
+
+    /// Keeps what stops a task. If the scope was stopped in between, the task is.
+    fn own_task<R>(&self, id: u64, task: &JoinHandle<R>, place: &'static Location<'static>) {
+        let abort = task.abort_handle();
+        let refused = {
+            let mut books = self.books();
+            let stopped = books.scope.is_stopped() || books.stops.told(id).is_some_and(|told| told.due);
+            if stopped { Some(abort) } else { books.ambient.push(id, abort, place) }
+        };
+        if let Some(abort) = refused {
+            abort.abort();
+        }
+    }
+
+    /// Where the ambient tasks and the waiting children were spawned.
+    pub(crate) fn places(&self) -> Vec<&'static Location<'static>> {
+        self.books().ambient.places()
+    }
+}
+
+/// Lets others run, without Tokio's help.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

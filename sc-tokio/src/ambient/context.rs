@@ -1,0 +1,214 @@
+//! What code can ask without being handed a scope.
+
+use std::fmt;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use sc_core::{Cancelled, ScopeId};
+
+use crate::builder::NurseryBuilder;
+use crate::drive::drive;
+use crate::frame::{self, Opener, Who};
+use crate::node::{Node, Status};
+use crate::nursery::Nursery;
+use crate::rt::{self, Instant};
+use crate::waiting::Waiting;
+
+/// The scope that the running code belongs to; see [`current`].
+#[derive(Clone)]
+pub struct Current {
+    node: Arc<Node>,
+}
+
+impl Current {
+    /// The scope's number, unique in the process.
+    pub fn id(&self) -> ScopeId {
+        self.node.id()
+    }
+
+    /// The scope's name, if it was given one.
+    pub fn name(&self) -> Option<&str> {
+        self.node.origin().name()
+    }
+
+    /// Where in the source the scope was opened.
+    pub fn place(&self) -> &'static Location<'static> {
+        self.node.origin().place()
+    }
+
+    /// Why the scope was cancelled, if it was.
+    pub fn cancelled(&self) -> Option<Cancelled> {
+        self.node.books().scope.cancelled().cloned()
+    }
+
+    /// How many children are alive.
+    pub fn len(&self) -> usize {
+        self.node.living_children()
+    }
+
+    /// Whether no child is alive.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Current").field("id", &self.id()).field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// The nearest enclosing scope; `None` outside any. It can be asked, not spawned into.
+///
+/// # Examples
+///
+/// ```
+/// use sc_tokio::{Cancelled, nursery};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Cancelled> {
+/// assert!(sc_tokio::current().is_none());
+/// nursery!(async |_n| {
+///     assert_eq!(sc_tokio::current().unwrap().name(), Some("page"));
+///     Ok(())
+/// })
+/// .named("page")
+/// .await
+/// # }
+/// ```
+pub fn current() -> Option<Current> {
+    frame::current().map(|opener| Current { node: opener.node })
+}
+
+/// The deadline that holds here: the minimum over the enclosing scopes.
+pub fn deadline() -> Option<Instant> {
+    let node = frame::current()?.node;
+    let deadline = node.books().scope.deadline().map(sc_core::Deadline::at);
+    deadline.map(Instant::from_std)
+}
+
+/// What is left until the [`deadline`]; zero once it has passed.
+pub fn remaining() -> Option<Duration> {
+    frame::current()?.node.remaining()
+}
+
+/// Whether the running code has been cancelled: its scope, or the child it is part of.
+pub fn is_cancelled() -> bool {
+    frame::current().is_some_and(|here| told(&here).is_some())
+}
+
+/// Resolves when the running code is cancelled, with the notice. Outside any scope: never.
+///
+/// # Cancel safety
+///
+/// Cancel safe: nothing is lost by dropping it.
+pub async fn cancelled() -> Cancelled {
+    match frame::current() {
+        Some(here) => Told { here, waiting: Waiting::default() }.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// `Err` once the running code is cancelled; else gives the runtime a chance to run somebody else.
+///
+/// For loops that never wait for anything: it spends Tokio's cooperative budget, so it yields now
+/// and then, and lets `?` leave the loop.
+///
+/// # Errors
+///
+/// The notice of the cancellation.
+///
+/// # Cancel safety
+///
+/// Cancel safe.
+pub async fn checkpoint() -> Result<(), Cancelled> {
+    rt::consume_budget().await;
+    match frame::current().and_then(|here| told(&here)) {
+        Some(cancelled) => Err(cancelled),
+        None => Ok(()),
+    }
+}
+
+/// Runs a future with a deadline of its own, as a scope: what is spawned in it is joined, and
+/// what it calls inherits the deadline.
+///
+/// If an ancestor is cancelled meanwhile, that is the error, inherited. Against
+/// `tokio::time::timeout`: that one drops the future and leaves what it spawned running, and of two
+/// nested ones that expire together the inner one reports.
+///
+/// # Errors
+///
+/// The notice of the cancellation, for which [`Cancelled::is_deadline`] is true if it was this one.
+///
+/// # Panics
+///
+/// Goes on with the future's panic; and when polled on a runtime without a timer.
+///
+/// # Cancel safety
+///
+/// Dropping it drops the future and cancels what it spawned.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// use std::time::Duration;
+///
+/// let late = sc_tokio::timeout(Duration::from_secs(1), std::future::pending::<()>()).await;
+/// assert!(late.unwrap_err().is_deadline());
+/// # }
+/// ```
+#[track_caller]
+pub fn timeout<F: Future>(limit: Duration, future: F) -> impl Future<Output = Result<F::Output, Cancelled>> {
+    let scope = NurseryBuilder::new(async move {
+        let nursery = Nursery::<Cancelled>::open();
+        drive(&nursery, async move { Ok(future.await) }).await
+    });
+    IntoFuture::into_future(scope.timeout(limit))
+}
+
+/// What the running member has been told.
+fn told(here: &Opener) -> Option<Cancelled> {
+    let (id, daemon) = match here.who {
+        Who::Body => (u64::MAX, false),
+        Who::Child { id, daemon } => (id, daemon),
+    };
+    if !here.node.has_stops() {
+        return None;
+    }
+    match here.node.status(id, daemon) {
+        Status::Run => None,
+        Status::Told(cancelled, _) | Status::Stop(cancelled, _) => Some(cancelled),
+    }
+}
+
+struct Told {
+    here: Opener,
+    waiting: Waiting,
+}
+
+impl Future for Told {
+    type Output = Cancelled;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Cancelled> {
+        let this = self.get_mut();
+        if let Some(cancelled) = told(&this.here) {
+            return Poll::Ready(cancelled);
+        }
+        this.waiting.wait(&this.here.node, cx);
+        match told(&this.here) {
+            Some(cancelled) => Poll::Ready(cancelled),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.waiting.leave(&self.here.node);
+    }
+}

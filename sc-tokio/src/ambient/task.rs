@@ -1,0 +1,279 @@
+//! The wrapper around the code of an ambient task.
+//!
+//! Its output, or its panic, goes to a handle of Tokio's own, and only Tokio can make that handle say
+//! "cancelled". So an ambient task is stopped by aborting it: Tokio drops the wrapper, whose destructor drops
+//! the code as the task's frame, records the exit, and releases the hold.
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use sc_core::{Cancelled, End, Failure, FailureRecord, Panic};
+
+use crate::child::{Admitted, Life};
+use crate::drive;
+use crate::fault::BoxedError;
+use crate::frame::Ran;
+use crate::hold::Hold;
+use crate::node::Node;
+use crate::nursery::Nursery;
+use crate::open::{Options, Setup};
+use crate::rt::{self, AbortHandle, JoinHandle};
+
+/// What stops the ambient tasks of a scope, and where they were spawned.
+#[derive(Debug, Default)]
+pub(crate) struct AmbientTasks {
+    tasks: Vec<(u64, AbortHandle, &'static Location<'static>)>,
+    sweep_at: usize,
+}
+
+impl AmbientTasks {
+    /// Keeps one. Finished ones are swept in proportion to those that live (P11).
+    pub(crate) fn push(&mut self, id: u64, abort: AbortHandle, place: &'static Location<'static>) -> Option<AbortHandle> {
+        if self.tasks.len() >= self.sweep_at.max(64) {
+            self.tasks.retain(|(_, task, _)| !task.is_finished());
+            self.sweep_at = self.tasks.len() * 2;
+        }
+        self.tasks.push((id, abort, place));
+        None
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<AbortHandle> {
+        std::mem::take(&mut self.tasks).into_iter().map(|(_, task, _)| task).collect()
+    }
+
+    pub(crate) fn take_if(&mut self, told: impl Fn(u64) -> bool) -> Vec<AbortHandle> {
+        let (taken, left) = std::mem::take(&mut self.tasks).into_iter().partition(|(id, ..)| told(*id));
+        self.tasks = left;
+        let taken: Vec<(u64, AbortHandle, _)> = taken;
+        taken.into_iter().map(|(_, task, _)| task).collect()
+    }
+
+    /// Where those that live were spawned.
+    pub(crate) fn places(&self) -> Vec<&'static Location<'static>> {
+        self.tasks.iter().filter(|(_, task, _)| !task.is_finished()).map(|(_, _, place)| *place).collect()
+    }
+}
+
+pin_project! {
+    /// See the module.
+    pub(crate) struct AmbientTask<F> {
+        #[pin]
+        code: Option<F>,
+        life: Life<Hold>,
+        ended: bool,
+        // It ends in its own time, whatever its scope was told.
+        shielded: bool,
+    }
+
+    impl<F> PinnedDrop for AmbientTask<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if !*this.ended {
+                let (end, gone) = this.life.end_by_user();
+                this.life.hand_down(&gone);
+                let destructor = this.life.drop_code(|| this.code.set(None));
+                end_life(this.life, end, destructor);
+            }
+        }
+    }
+}
+
+impl<F> AmbientTask<F> {
+    pub(super) fn new(admitted: Admitted<Hold>, code: F) -> Self {
+        Self { code: Some(code), life: Life::new(admitted), ended: false, shielded: false }
+    }
+
+    pub(super) fn shielded(admitted: Admitted<Hold>, code: F) -> Self {
+        Self { code: Some(code), life: Life::new(admitted), ended: false, shielded: true }
+    }
+}
+
+impl<F: Future> Future for AmbientTask<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        if !*this.shielded && this.life.is_to_stop() {
+            // The abort that makes our handle say so is on its way.
+            return Poll::Pending;
+        }
+        let mut output = None;
+        let (ran, dead) = this.life.run(|| {
+            let code = this.code.as_mut().as_pin_mut().expect("a task is not polled after its end");
+            if let Poll::Ready(ready) = code.poll(cx) {
+                output = Some(ready);
+                this.code.set(None);
+            }
+        });
+        this.life.give_back(dead);
+        if let Some(output) = output {
+            this.life.end_opened();
+            *this.ended = true;
+            end_life(this.life, End::Value, ran.into_panic());
+            return Poll::Ready(output);
+        }
+        match ran {
+            Ran::Done(()) => {
+                this.life.enter(cx.waker());
+                Poll::Pending
+            }
+            Ran::Panicked(panic) => {
+                let destructor = this.life.drop_code(|| this.code.set(None));
+                let (told, payload) = split(panic);
+                *this.ended = true;
+                end_life(this.life, End::Failed(Failure::Panic(told)), destructor);
+                std::panic::resume_unwind(payload)
+            }
+            Ran::DeadChild => unreachable!("no handle of a child reaches a `'static` task"),
+        }
+    }
+}
+
+/// The payload stays in the handle; the scope gets the message.
+fn split(panic: Panic) -> (Panic, Box<dyn Any + Send>) {
+    let message: Box<dyn Any + Send> = match panic.message() {
+        Some(message) => Box::new(message.to_owned()),
+        None => Box::new("a panic whose payload, which is not text, is in the task's handle"),
+    };
+    (Panic::new(message), panic.into_payload())
+}
+
+/// Records the exit and releases the hold. An implicit root has no outcome: what fails there is told to
+/// the hook.
+fn end_life(life: &mut Life<Hold>, end: End<BoxedError>, destructor: Option<Panic>) {
+    if life.node().is_root() {
+        let failed = match end {
+            End::Failed(failure) => Some(failure),
+            _ => None,
+        };
+        let member = life.member_with_place();
+        for failure in failed.into_iter().chain(destructor.map(Failure::Panic)) {
+            crate::hook::unhandled(life.node().origin(), FailureRecord { member: member.clone(), failure });
+        }
+        life.record(End::Value, None);
+    } else {
+        life.record(end, destructor);
+    }
+    life.release();
+}
+
+/// A closure that waits for a blocking thread, or is taken out of its queue.
+struct Queued<F>(Mutex<Option<(F, Life<Hold>)>>);
+
+impl<F> Queued<F> {
+    fn take(&self) -> Option<(F, Life<Hold>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn end_unrun(&self) {
+        if let Some((closure, mut life)) = self.take() {
+            let (end, _) = life.end_by_user();
+            let destructor = life.drop_code(|| drop(closure));
+            end_life(&mut life, end, destructor);
+        }
+    }
+}
+
+impl<F: Send + 'static> Wake for Queued<F> {
+    fn wake(self: Arc<Self>) {
+        let stop = {
+            let queued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            queued.as_ref().is_some_and(|(_, life)| life.is_to_stop())
+        };
+        if stop {
+            self.end_unrun();
+        }
+    }
+}
+
+/// What the blocking pool runs, or drops when the closure was aborted or the runtime ended.
+struct Shell<F, R>(Arc<Queued<F>>, PhantomData<fn() -> R>);
+
+impl<F, R> Drop for Shell<F, R> {
+    fn drop(&mut self) {
+        self.0.end_unrun();
+    }
+}
+
+impl<F: FnOnce() -> R, R> Shell<F, R> {
+    fn run(self) -> R {
+        let Some((closure, mut life)) = self.0.take() else {
+            // Stopped between the pool's last look at the abort and this line; there is no output to give.
+            std::panic::resume_unwind(Box::new("the task was cancelled before it began"))
+        };
+        let (ran, dead) = life.run(closure);
+        life.give_back(dead);
+        life.end_opened();
+        match ran {
+            Ran::Done(output) => {
+                end_life(&mut life, End::Value, None);
+                output
+            }
+            Ran::Panicked(panic) => {
+                let (told, payload) = split(panic);
+                end_life(&mut life, End::Failed(Failure::Panic(told)), None);
+                std::panic::resume_unwind(payload)
+            }
+            Ran::DeadChild => unreachable!("no handle of a child reaches a `'static` closure"),
+        }
+    }
+}
+
+/// Starts an ambient closure.
+#[track_caller]
+pub(super) fn spawn_blocking<F, R>(owner: &Arc<Node>, closure: F, admitted: Admitted<Hold>) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let (id, place) = (admitted.id, admitted.label.place);
+    let queued = Arc::new(Queued(Mutex::new(None)));
+    let mut life = Life::new(admitted);
+    life.enter_as(&Waker::from(Arc::clone(&queued)));
+    *queued.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((closure, life));
+    let shell = Shell(Arc::clone(&queued), PhantomData);
+    let task = rt::spawn_blocking(move || shell.run());
+    owner.own_task(id, &task, place);
+    // It may have been stopped before the closure lay in its place.
+    Wake::wake(queued);
+    task
+}
+
+/// The code of a shielded task: a scope of its own, which is cancelled when the shield's time is over.
+pub(super) async fn shielded<F: Future>(
+    owner: Arc<Node>,
+    limit: Duration,
+    future: F,
+    itself: Arc<OnceLock<AbortHandle>>,
+    place: &'static Location<'static>,
+) -> F::Output {
+    let over = async move {
+        let _ = crate::cancellation::Cancellation::new(&owner).await;
+        rt::sleep(limit).await;
+    };
+    let options = Options { shielded: true, cancel_on: Some(Box::pin(over)), ..Options::default() };
+    let setup = Setup { place, name: None, options: Some(Box::new(options)) };
+    let scope = async move {
+        let nursery = Nursery::<Cancelled>::open();
+        drive::drive(&nursery, async move { Ok(future.await) }).await
+    };
+    match drive::Opening::new(setup, scope).await.into_result() {
+        Ok(output) => output,
+        Err(Failure::Panic(panic)) => panic.resume(),
+        Err(_) => {
+            // The time is over. `itself` is set right after the spawn; until then, look again.
+            loop {
+                if let Some(abort) = itself.get() {
+                    abort.abort();
+                }
+                super::yield_now().await;
+            }
+        }
+    }
+}

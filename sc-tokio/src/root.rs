@@ -1,0 +1,305 @@
+//! The scope at the top: opened by [`Root`], else implicit, one per runtime.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use sc_core::{CancelRequest, Failure, FailureRecord, Outcome, OutcomeKind, Reason, Supervise};
+
+use crate::ambient;
+use crate::builder::NurseryBuilder;
+use crate::drive::drive;
+use crate::fault::BoxedError;
+use crate::frame;
+use crate::hold::Hold;
+use crate::node::Node;
+use crate::nursery::Nursery;
+use crate::open;
+use crate::rt::{Handle, JoinHandle, RuntimeId, id_of, thread_local};
+
+/// The roots of the runtimes that have one.
+static ROOTS: Mutex<Vec<(RuntimeId, Weak<Node>)>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// The implicit root of the runtime that this thread last worked for. Holding it here keeps it
+    /// open between tasks and lets it go with the runtime's threads.
+    static CACHE: Cell<Option<(RuntimeId, Hold)>> = const { Cell::new(None) };
+}
+
+fn roots() -> std::sync::MutexGuard<'static, Vec<(RuntimeId, Weak<Node>)>> {
+    ROOTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The root of the current runtime; `None` outside a runtime.
+pub(crate) fn current() -> Option<Arc<Node>> {
+    let runtime = id_of(&Handle::try_current().ok()?);
+    let cached = CACHE.try_with(|cache| {
+        let cached = cache.take();
+        let node = cached.as_ref().filter(|(id, _)| *id == runtime).map(|(_, hold)| Arc::clone(hold.node()));
+        cache.set(cached);
+        node
+    });
+    if let Ok(Some(node)) = cached {
+        return Some(node);
+    }
+    let (node, hold) = find_or_open(runtime);
+    if let Some(hold) = hold {
+        let old = CACHE.try_with(|cache| cache.replace(Some((runtime, hold))));
+        drop(old);
+    }
+    Some(node)
+}
+
+fn find_or_open(runtime: RuntimeId) -> (Arc<Node>, Option<Hold>) {
+    let mut roots = roots();
+    let found = roots.iter().filter(|(id, _)| *id == runtime).find_map(|(_, node)| node.upgrade());
+    if let Some(node) = found {
+        // An explicit root is not cached: it ends before its runtime does.
+        if !node.is_root() {
+            return (node, None);
+        }
+        if let Some(hold) = node.hold() {
+            return (node, Some(hold));
+        }
+    }
+    let (node, hold) = open::implicit_root();
+    roots.retain(|(id, node)| *id != runtime && node.strong_count() > 0);
+    roots.push((runtime, Arc::downgrade(&node)));
+    (node, Some(hold))
+}
+
+/// Takes the place of the runtime's root while it lives.
+struct Registered(RuntimeId, Weak<Node>);
+
+impl Registered {
+    fn new(runtime: RuntimeId, node: &Arc<Node>) -> Self {
+        let node = Arc::downgrade(node);
+        roots().insert(0, (runtime, Weak::clone(&node)));
+        let old = CACHE.try_with(Cell::take);
+        drop(old);
+        Self(runtime, node)
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        roots().retain(|(id, node)| *id != self.0 || !Weak::ptr_eq(node, &self.1));
+    }
+}
+
+/// A program's root scope, for those who own their runtime; `#[sc_tokio::main]` is the short form.
+///
+/// What is spawned outside any other scope belongs to it. Its policy is [`Supervise`]: one
+/// panicking connection must not take the service down; the panic is reported to the failure hook.
+/// When the main future is done the root is cancelled with [`Reason::MainReturned`], at once: a
+/// background loop must not hold the program. Then everything is joined.
+///
+/// # Examples
+///
+/// ```
+/// use sc_tokio::Root;
+///
+/// let runtime = tokio::runtime::Runtime::new().unwrap();
+/// let ended = runtime.block_on(Root::new().run(async {
+///     sc_tokio::spawn(std::future::pending::<()>()); // ends with the program
+///     7
+/// }));
+/// assert_eq!(ended.left_behind().len(), 1);
+/// assert_eq!(ended.into_value(), 7);
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a root does nothing unless run"]
+pub struct Root(());
+
+impl Root {
+    /// A root with default settings.
+    pub const fn new() -> Self {
+        Self(())
+    }
+
+    /// Runs `main` as the body of the root scope of the current runtime.
+    ///
+    /// # Panics
+    ///
+    /// Goes on with a panic of `main`, after everything is joined. Outside a Tokio runtime.
+    #[track_caller]
+    pub fn run<F: Future>(self, main: F) -> impl Future<Output = RootEnd<F::Output>> {
+        let scope = NurseryBuilder::new(async move {
+            let nursery = Nursery::<Infallible>::open();
+            let node = Arc::clone(nursery.node());
+            let _registered = Registered::new(id_of(node.runtime()), &node);
+            let body = async {
+                let value = main.await;
+                let left = left_behind(&node).await;
+                node.cancel(CancelRequest::because(Reason::MainReturned));
+                Ok((value, left))
+            };
+            drive(&nursery, body).await
+        });
+        let scope = scope.named("root").policy(Supervise).outcome();
+        async move { end(scope.await) }
+    }
+}
+
+/// Takes a root's outcome apart: failures of its tasks go to the hook, its own panic goes on.
+fn end<T>(outcome: Outcome<(T, Vec<&'static Location<'static>>), Infallible>) -> RootEnd<T> {
+    let origin = outcome.cancelled().map(|cancelled| cancelled.origin().clone());
+    let members = outcome.report().failed_members.clone();
+    let report = outcome.report().clone();
+    let failed = outcome.kind() == OutcomeKind::Failed;
+    let (value, failures) = outcome.into_parts();
+    let mut failures = failures.into_iter();
+    let primary = if failed { failures.next() } else { None };
+    for (member, failure) in members.into_iter().skip(usize::from(failed)).zip(failures) {
+        if let Some(origin) = &origin {
+            let failure = failure.map(|never| -> BoxedError { match never {} });
+            crate::hook::unhandled(origin, FailureRecord { member, failure });
+        }
+    }
+    match (primary, value) {
+        (Some(Failure::Panic(panic)), _) => panic.resume(),
+        (_, Some((value, left))) => RootEnd { value, left, report },
+        _ => unreachable!("the body of a root gives a value or panics"),
+    }
+}
+
+/// Where the tasks that outlive the main function were spawned. Those that are about to end, since
+/// whatever they waited for has happened, are given a chance to.
+async fn left_behind(node: &Arc<Node>) -> Vec<&'static Location<'static>> {
+    for _ in 0..32 {
+        if node.living_children() == 0 {
+            break;
+        }
+        ambient::yield_now().await;
+    }
+    node.places()
+}
+
+/// How a root ended.
+#[derive(Debug)]
+pub struct RootEnd<T> {
+    value: T,
+    left: Vec<&'static Location<'static>>,
+    report: sc_core::Report,
+}
+
+impl<T> RootEnd<T> {
+    /// What the main future returned.
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// What the main future returned, owned.
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
+    /// Where the tasks were spawned that were still alive when the main future returned, and were
+    /// then cancelled and joined.
+    pub fn left_behind(&self) -> &[&'static Location<'static>] {
+        &self.left
+    }
+
+    /// Counts and durations.
+    pub const fn report(&self) -> &sc_core::Report {
+        &self.report
+    }
+}
+
+/// The root of the current runtime, to spawn work that outlives the scope it is started in; see
+/// [`RootHandle::spawn`].
+///
+/// # Panics
+///
+/// Outside a Tokio runtime.
+#[track_caller]
+pub fn root() -> RootHandle {
+    match current() {
+        Some(node) => RootHandle { node },
+        None => panic!("`sc_tokio::root()` was called outside a Tokio runtime; call it from code that a runtime runs"),
+    }
+}
+
+/// The root of a runtime; made by [`root`].
+#[derive(Clone)]
+pub struct RootHandle {
+    node: Arc<Node>,
+}
+
+impl RootHandle {
+    /// Spawns a task that the program owns: work that outlives the request that starts it.
+    ///
+    /// It inherits neither cancellation nor deadline of the scope around the call. It ends with
+    /// the program's root.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        ambient::spawn_into(&self.node, future, Location::caller())
+    }
+
+    /// How many tasks and scopes' children the root has.
+    pub fn len(&self) -> usize {
+        self.node.living_children()
+    }
+
+    /// Whether nothing belongs to the root.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for RootHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RootHandle").field("id", &self.node.id()).field("len", &self.len()).finish()
+    }
+}
+
+static DETACHED: Mutex<Vec<(&'static str, &'static Location<'static>)>> = Mutex::new(Vec::new());
+
+/// A task that belongs to nobody, on the list of such tasks.
+pub(crate) struct Detached(&'static str, &'static Location<'static>);
+
+impl Detached {
+    pub(crate) fn list(why: &'static str, place: &'static Location<'static>) -> Self {
+        DETACHED.lock().unwrap_or_else(PoisonError::into_inner).push((why, place));
+        Self(why, place)
+    }
+
+    /// Those that live: why, and where they were spawned.
+    pub(crate) fn all() -> Vec<(&'static str, &'static Location<'static>)> {
+        DETACHED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        let mut listed = DETACHED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = listed.iter().position(|entry| *entry == (self.0, self.1)) {
+            listed.swap_remove(index);
+        }
+    }
+}
+
+/// The scope around the call, or the runtime's root.
+pub(crate) fn top() -> Option<Arc<Node>> {
+    let mut node = match frame::current() {
+        Some(opener) => opener.node,
+        None => return current(),
+    };
+    loop {
+        let up = node.books().inherits_from();
+        match up {
+            Some(up) => node = up,
+            None => return Some(node),
+        }
+    }
+}

@@ -344,13 +344,12 @@ fn park<T: Send + 'static>(node: &Arc<Node>, task: JoinHandle<Result<T, Gone>>) 
 impl<T, E> Unpin for Child<'_, T, E> {}
 
 impl<T, E> Drop for Child<'_, T, E> {
+    #[inline]
     fn drop(&mut self) {
         let node = self.scope.node();
         self.waiting.leave(node);
-        match std::mem::replace(&mut self.source, Source::Taken) {
-            Source::Task(task, park) => self.drop_task(task, park),
-            Source::Slot(slot) => self.drop_output(slot.release()),
-            Source::Gone(_) | Source::Taken => {}
+        if !matches!(self.source, Source::Taken) {
+            self.drop_source();
         }
         if node.handles_matter(self.kind) && !node.is_closed() {
             node.input(|books| books.scope.release(ChildId::new(self.id)));
@@ -359,6 +358,14 @@ impl<T, E> Drop for Child<'_, T, E> {
 }
 
 impl<T, E> Child<'_, T, E> {
+    fn drop_source(&mut self) {
+        match std::mem::replace(&mut self.source, Source::Taken) {
+            Source::Task(task, park) => self.drop_task(task, park),
+            Source::Slot(slot) => self.drop_output(slot.release()),
+            Source::Gone(_) | Source::Taken => {}
+        }
+    }
+
     fn drop_task(&self, mut task: JoinHandle<Result<T, Gone>>, park: ParkOutput<T>) {
         if !std::mem::needs_drop::<T>() {
             return;

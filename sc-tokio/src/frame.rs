@@ -7,6 +7,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -75,8 +76,9 @@ impl Opened {
 
     /// The frame has ended and been dropped: cancels what it opened and left open (P3).
     pub(crate) fn end(&mut self) {
-        for node in self.0.take().into_iter().flat_map(|list| list.into_iter()) {
-            if !node.is_closed() {
+        // Most frames open nothing.
+        if let Some(list) = self.0.take() {
+            for node in list.into_iter().filter(|node| !node.is_closed()) {
                 node.opener_ended();
             }
         }
@@ -100,7 +102,14 @@ pub(crate) struct Frame {
 }
 
 thread_local! {
-    static CURRENT: Cell<Option<Frame>> = const { Cell::new(None) };
+    /// Without a destructor, which would cost a look at its state at every visit: what is put in
+    /// is taken out again by the same call of [`Frame::run`], so that nothing is ever left to drop.
+    static CURRENT: Cell<ManuallyDrop<Option<Frame>>> = const { Cell::new(ManuallyDrop::new(None)) };
+}
+
+#[inline]
+fn swap(frame: Option<Frame>) -> Option<Frame> {
+    CURRENT.with(|slot| ManuallyDrop::into_inner(slot.replace(ManuallyDrop::new(frame))))
 }
 
 /// The payload with which a dead child unwinds a frame that goes on polling it, as a nested
@@ -132,14 +141,9 @@ impl Frame {
 
     /// Runs user code as this frame, and catches its panics.
     pub(crate) fn run<R>(self, code: impl FnOnce() -> R) -> (Self, Ran<R>) {
-        let mut frame = Some(self);
-        let outer = CURRENT.try_with(|slot| slot.replace(frame.take()));
+        let outer = swap(Some(self));
         let result = catch_unwind(AssertUnwindSafe(code));
-        // A thread that is being torn down has no slot left; the code ran without one.
-        let frame = match outer {
-            Ok(outer) => CURRENT.with(|slot| slot.replace(outer)).expect("frames are entered and left in pairs"),
-            Err(_) => frame.expect("the frame was not moved"),
-        };
+        let frame = swap(outer).expect("frames are entered and left in pairs");
         let ran = match result {
             Ok(value) => Ran::Done(value),
             Err(payload) if payload.is::<DeadChild>() => Ran::DeadChild,
@@ -151,9 +155,9 @@ impl Frame {
 
 /// Looks at the frame that is running on this thread. `f` is never user code.
 fn with_current<R>(f: impl FnOnce(Option<&mut Frame>) -> R) -> R {
-    let Ok(mut frame) = CURRENT.try_with(Cell::take) else { return f(None) };
+    let mut frame = swap(None);
     let result = f(frame.as_mut());
-    CURRENT.with(|slot| slot.set(frame));
+    swap(frame);
     result
 }
 

@@ -31,6 +31,7 @@ impl Hold {
         (Self(held), weak)
     }
 
+    #[inline]
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.0.node
     }
@@ -38,6 +39,7 @@ impl Hold {
 
 impl WeakHold {
     /// Another hold, unless the scope is drained.
+    #[inline]
     pub(crate) fn upgrade(&self) -> Option<Hold> {
         self.0.upgrade().map(Hold)
     }

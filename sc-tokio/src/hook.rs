@@ -68,18 +68,18 @@ pub(crate) fn unhandled(scope: &Origin, record: FailureRecord<BoxedError>) {
         crate::wake::discard(panic.into_payload());
         message
     });
-    tell(UnhandledFailure { scope: scope.clone(), member: member.clone(), message, is_panic: failure.is_panic() });
+    tell(&UnhandledFailure { scope: scope.clone(), member: member.clone(), message, is_panic: failure.is_panic() });
     if let Some(panic) = crate::wake::drop_quietly(failure) {
-        tell(UnhandledFailure { scope: scope.clone(), member, message: panic.to_string(), is_panic: true });
+        tell(&UnhandledFailure { scope: scope.clone(), member, message: panic.to_string(), is_panic: true });
         crate::wake::discard(panic.into_payload());
     }
 }
 
-fn tell(failure: UnhandledFailure) {
+fn tell(failure: &UnhandledFailure) {
     let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
     let told = catch_unwind(AssertUnwindSafe(|| match &hook {
-        Some(hook) => hook(&failure),
-        None => default_hook(&failure),
+        Some(hook) => hook(failure),
+        None => default_hook(failure),
     }));
     // The last owner, if another hook was set meanwhile; it drops what the user's closure captured.
     let dropped = crate::wake::drop_quietly(hook);

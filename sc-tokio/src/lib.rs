@@ -82,17 +82,17 @@ pub use cancellation::{Cancellation, Canceller};
 pub use child::{BlockingCx, Child, ChildOutput, FinalizerOutput, Join, Never, Stopping, TaskBuilder};
 pub use hook::{UnhandledFailure, reset_failure_hook, set_failure_hook};
 pub use nursery::Nursery;
+pub use root::{Root, RootEnd, RootHandle, root};
 #[cfg(sc_shuttle)]
 #[doc(hidden)]
 pub use rt::explored;
-pub use root::{Root, RootEnd, RootHandle, root};
 pub use scope::{DeadlineExpired, Scope, ScopeFn};
 pub use tree::{Tree, TreeNode, tree};
 
 pub use sc_core::{
     Cancelled, Cause, ChildExit, ChildId, FAILURES_KEPT, FailFast, Failure, Member, Name, Origin, Outcome, OutcomeKind,
-    Panic, Phase, Policy, PolicyFn, Reason, Report, Role, ScopeEnd, ScopeError, ScopeId, Straggler, Supervise, Verdict, Watch,
-    policy_fn,
+    Panic, Phase, Policy, PolicyFn, Reason, Report, Role, ScopeEnd, ScopeError, ScopeId, Straggler, Supervise, Verdict,
+    Watch, policy_fn,
 };
 
 #[cfg(feature = "macros")]

@@ -113,10 +113,12 @@ impl Node {
     }
 
     /// The state as children compare it.
+    #[inline]
     pub(crate) fn word(&self) -> u64 {
         self.word.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.word() & CLOSED != 0
     }
@@ -125,15 +127,18 @@ impl Node {
         self.word() & CANCELLED != 0
     }
 
+    #[inline]
     pub(crate) fn watches_successes(&self) -> bool {
         self.watches_successes
     }
 
+    #[inline]
     pub(crate) fn handles_matter(&self, kind: ChildKind) -> bool {
         self.handles_matter || kind.isolated
     }
 
     /// Another hold, unless the scope is drained.
+    #[inline]
     pub(crate) fn hold(&self) -> Option<Hold> {
         self.holds.get().and_then(WeakHold::upgrade)
     }
@@ -144,6 +149,7 @@ impl Node {
 
     /// The number of the next child. To be taken after the `word` that the child compares with, so
     /// that `cancel_children`, which reads them in the other order, misses nobody who was present.
+    #[inline]
     pub(crate) fn next_child(&self) -> u64 {
         self.spawned.fetch_add(1, Ordering::AcqRel)
     }
@@ -171,6 +177,7 @@ impl Node {
 
     // What changes under the lock.
 
+    #[inline]
     pub(crate) fn books(&self) -> impl std::ops::DerefMut<Target = Kept> {
         rt::lock(&self.books)
     }

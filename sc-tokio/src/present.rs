@@ -31,9 +31,17 @@ pub(crate) struct Present {
     free: Vec<u32>,
 }
 
+/// Makes room by a quarter at a time: doubling would leave a third of a large list unused, on average.
+fn grow<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact((list.len() / 4).max(16));
+    }
+}
+
 impl Present {
     pub(crate) fn enter(&mut self, label: Label, waker: Waker) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
+            grow(&mut self.labels);
             self.labels.push(None);
             u32::try_from(self.labels.len() - 1).expect("fewer than 2^32 children wait at once")
         });
@@ -52,7 +60,10 @@ impl Present {
     fn put(&mut self, index: usize, waker: Waker) -> Option<Waker> {
         // The column may have been taken as a whole since this slot was filled.
         if self.wakers.len() <= index {
-            self.wakers.resize_with(index + 1, || None);
+            self.wakers.resize_with(index, || None);
+            grow(&mut self.wakers);
+            self.wakers.push(Some(waker));
+            return None;
         }
         self.wakers[index].replace(waker)
     }

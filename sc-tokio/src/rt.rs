@@ -25,6 +25,11 @@ mod real {
     pub(crate) use tokio_util::sync::CancellationToken;
 
     pub(crate) use super::counted::{Counted, WeakCounted};
+
+    /// Tells runtimes apart.
+    pub(crate) fn id_of(runtime: &Handle) -> RuntimeId {
+        runtime.id()
+    }
 }
 
 #[cfg(sc_shuttle)]
@@ -33,14 +38,14 @@ mod real {
     pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
     pub(crate) use shuttle::thread_local;
 
-    pub(crate) use shuttle_tokio::runtime::{Handle, Id as RuntimeId};
+    pub(crate) use shuttle_tokio::runtime::Handle;
     pub(crate) use shuttle_tokio::task::coop::{consume_budget, unconstrained};
     pub(crate) use shuttle_tokio::task::{AbortHandle, JoinHandle};
     pub(crate) use shuttle_tokio_util::sync::CancellationToken;
 
     pub(crate) use super::explored::clock::{Instant, Sleep, sleep_until};
     pub(crate) use super::explored::counted::{Counted, WeakCounted};
-    pub(crate) use super::explored::{spawn, spawn_blocking};
+    pub(crate) use super::explored::{RuntimeId, id_of, spawn, spawn_blocking};
 }
 
 pub(crate) use real::*;
@@ -49,11 +54,6 @@ pub(crate) use real::*;
 /// changed and poison means nothing.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Tells runtimes apart.
-pub(crate) fn id_of(runtime: &Handle) -> RuntimeId {
-    runtime.id()
 }
 
 /// Polls a task's handle without spending the cooperative budget of the task that happens to run

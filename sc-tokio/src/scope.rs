@@ -396,6 +396,7 @@ where
 
 impl Node {
     /// Admits a child. The hold that is returned keeps a daemon's scope from closing meanwhile.
+    #[inline]
     pub(crate) fn admit(&self, kind: ChildKind) -> Option<(Hold, u64, u64)> {
         let hold = self.hold()?;
         let seen = self.word();
@@ -411,10 +412,16 @@ impl Node {
     }
 
     /// The child is given a handle; where failures may belong to handles, that is written down.
+    #[inline]
     pub(crate) fn expect_claim(&self, id: u64, kind: ChildKind) {
         if self.handles_matter(kind) {
-            self.books().scope.expect_claim(sc_core::ChildId::new(id));
+            self.expect_claim_of(id);
         }
+    }
+
+    #[cold]
+    fn expect_claim_of(&self, id: u64) {
+        self.books().scope.expect_claim(sc_core::ChildId::new(id));
     }
 }
 

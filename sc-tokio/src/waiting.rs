@@ -18,10 +18,16 @@ impl Waiting {
         drop(old);
     }
 
+    #[inline]
     pub(crate) fn leave(&mut self, node: &Node) {
         if let Some(key) = self.key.take() {
-            let old = node.books().waiters.leave(key);
-            drop(old);
+            Self::leave_place(node, key);
         }
+    }
+
+    #[cold]
+    fn leave_place(node: &Node, key: usize) {
+        let old = node.books().waiters.leave(key);
+        drop(old);
     }
 }

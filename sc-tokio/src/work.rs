@@ -25,7 +25,12 @@ enum Change {
 /// are woken who may look into them, then user code runs.
 #[derive(Default)]
 #[must_use]
-pub(crate) struct Work {
+pub(crate) struct Work(Option<Box<Todo>>);
+
+/// Boxed, since most changes mean nothing for anybody else: then there is nothing to make, to look
+/// through or to drop.
+#[derive(Default)]
+struct Todo {
     below: VecDeque<(Arc<Node>, Change)>,
     closed: Vec<Parent>,
     tokens: Vec<CancellationToken>,
@@ -38,61 +43,75 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    fn todo(&mut self) -> &mut Todo {
+        self.0.get_or_insert_default()
+    }
+
     pub(crate) fn cancel_below(&mut self, node: &Arc<Node>, cancelled: &Cancelled, stop_at: Option<Instant>) {
-        self.below.push_back((Arc::clone(node), Change::Cancel(cancelled.clone(), stop_at)));
+        self.todo().below.push_back((Arc::clone(node), Change::Cancel(cancelled.clone(), stop_at)));
     }
 
     pub(crate) fn deadline_below(&mut self, node: &Arc<Node>, deadline: Option<Deadline>) {
-        self.below.push_back((Arc::clone(node), Change::Deadline(deadline)));
+        self.todo().below.push_back((Arc::clone(node), Change::Deadline(deadline)));
     }
 
     pub(crate) fn closed(&mut self, parent: Option<Parent>) {
-        self.closed.extend(parent);
+        if let Some(parent) = parent {
+            self.todo().closed.push(parent);
+        }
     }
 
     pub(crate) fn cancel_token(&mut self, token: CancellationToken) {
-        self.tokens.push(token);
+        self.todo().tokens.push(token);
     }
 
     pub(crate) fn abort(&mut self, tasks: impl IntoIterator<Item = AbortHandle>) {
-        self.aborts.extend(tasks);
+        let mut tasks = tasks.into_iter().peekable();
+        if tasks.peek().is_some() {
+            self.todo().aborts.extend(tasks);
+        }
     }
 
     pub(crate) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
-        self.wakers.extend(wakers);
+        let mut wakers = wakers.into_iter().peekable();
+        if wakers.peek().is_some() {
+            self.todo().wakers.extend(wakers);
+        }
     }
 
     pub(crate) fn judge(&mut self, node: &Arc<Node>) {
-        self.judge.push(Arc::clone(node));
+        self.todo().judge.push(Arc::clone(node));
     }
 
     pub(crate) fn notice(&mut self, notice: Notice) {
         if events::is_enabled(&notice) {
-            self.notices.push(notice);
+            self.todo().notices.push(notice);
         }
     }
 
     pub(crate) fn unhandled(&mut self, origin: &Origin, records: Vec<FailureRecord<BoxedError>>) {
-        self.unhandled.extend(records.into_iter().map(|record| (origin.clone(), record)));
+        if !records.is_empty() {
+            self.todo().unhandled.extend(records.into_iter().map(|record| (origin.clone(), record)));
+        }
     }
 
     /// Drops a value of the user's; a panic of its destructor is this scope's.
     pub(crate) fn discard(&mut self, node: &Arc<Node>, value: Option<impl Send + 'static>) {
         if let Some(value) = value {
-            self.discarded.push((Arc::clone(node), Box::new(value)));
+            self.todo().discarded.push((Arc::clone(node), Box::new(value)));
         }
     }
 
     pub(crate) fn run(mut self) {
         // In a loop: a tree of any depth is cancelled in constant stack (P11).
         loop {
-            while let Some((node, change)) = self.below.pop_front() {
+            while let Some((node, change)) = self.0.as_mut().and_then(|todo| todo.below.pop_front()) {
                 match change {
                     Change::Cancel(cancelled, stop_at) => node.inherit(&cancelled, stop_at, &mut self),
                     Change::Deadline(deadline) => node.inherit_deadline(deadline, &mut self),
                 }
             }
-            let Some(parent) = self.closed.pop() else { break };
+            let Some(parent) = self.0.as_mut().and_then(|todo| todo.closed.pop()) else { break };
             let entry = parent.node.books().nested.leave(parent.slot);
             drop(entry);
             if let Some(daemon) = parent.daemon {
@@ -100,6 +119,14 @@ impl Work {
             }
             drop(parent);
         }
+        if let Some(todo) = self.0 {
+            todo.run();
+        }
+    }
+}
+
+impl Todo {
+    fn run(mut self) {
         for token in self.tokens.drain(..) {
             // Runs the wakers of whoever waits for the token.
             let _ = drop_quietly(CancelOnDrop(token));

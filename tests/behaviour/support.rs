@@ -110,21 +110,3 @@ impl Drop for OnDrop {
         self.0.add(self.1);
     }
 }
-
-/// Polls a future a few times by hand.
-pub(crate) fn poll_times<F: Future + Unpin>(future: &mut F, times: usize) -> Option<F::Output> {
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    for _ in 0..times {
-        if let std::task::Poll::Ready(output) = std::pin::Pin::new(&mut *future).poll(&mut cx) {
-            return Some(output);
-        }
-    }
-    None
-}
-
-/// Lets everything that is ready on a current-thread runtime run.
-pub(crate) async fn settle() {
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
-    }
-}

@@ -1,5 +1,7 @@
 //! What goes wrong around a scope: one file per kind of fault.
 
+#![allow(clippy::let_underscore_future, reason = "a handle that is dropped neither cancels nor detaches its child")]
+
 mod anywhere;
 mod clocks;
 mod dead_child;

@@ -12,7 +12,9 @@ use futures::FutureExt;
 use sc_tokio::{Cancelled, Canceller, Failure, OutcomeKind, Reason, Scope, Verdict, nursery, policy_fn};
 
 use crate::fuse::{Fuse, caught, poll_for};
-use crate::support::{Gate, Guard, Live, OnDrop, listen, paused, poll_once, settle, told, two_workers, unique, watched};
+use crate::support::{
+    Gate, Guard, Live, OnDrop, listen, paused, poll_once, settle, told, two_workers, unique, watched,
+};
 
 /// A program whose future waits for scopes and children alone, so that its wakers are in nobody
 /// else's hands: Tokio's timers and yields do not survive a waker that panics.
@@ -291,9 +293,7 @@ struct Payload(Option<Guard>, String);
 
 impl Drop for Payload {
     fn drop(&mut self) {
-        if self.0.take().is_some() {
-            panic!("{}", self.1);
-        }
+        assert!(self.0.take().is_none(), "{}", self.1);
     }
 }
 

@@ -244,9 +244,10 @@ fn a_scope_on_one_runtime_survives_the_end_of_the_runtime_of_a_child() {
                 guest.shutdown_background();
                 let joined = child.join().await;
                 assert!(joined.unwrap_err().is_cancelled());
-                let _entered = handle.enter();
-                let late = n.spawn(async {});
-                drop(_entered);
+                let late = {
+                    let _entered = handle.enter();
+                    n.spawn(async {})
+                };
                 assert!(late.join().await.unwrap_err().is_cancelled());
                 Ok(())
             })

@@ -25,9 +25,8 @@ pub(crate) fn watched(test: impl FnOnce() + Send + 'static) {
         test();
     };
     let thread = std::thread::Builder::new().spawn(run).expect("a thread for the test");
-    if ended.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-        panic!("the test at {place} hangs");
-    }
+    let hangs = ended.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout);
+    assert!(!hangs, "the test at {place} hangs");
     if let Err(payload) = thread.join() {
         std::panic::resume_unwind(payload);
     }

@@ -1,10 +1,11 @@
 //! Races of the engine, explored schedule by schedule.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg sc_shuttle" cargo test -p sc-shuttle-tests --test shuttle --target-dir target/shuttle -- --nocapture
+//! RUSTFLAGS="--cfg sc_shuttle" cargo test -p sc-shuttle-tests --test shuttle --target-dir target/shuttle
 //! ```
 //!
-//! Without the `cfg` this crate is empty, and without its name it is not built.
+//! Without the `cfg` this crate is empty, and without its name it is not built. `-- --nocapture` prints how many
+//! schedules ended in which outcome (and the failures of the planted mistakes, which are no failures here).
 //! `SC_SHUTTLE_SCHEDULES` sets how many schedules each test runs per scheduler, `SC_SHUTTLE_SEED` which.
 //!
 //! # What it shows
@@ -18,8 +19,8 @@
 //! shows; time stands still unless a test moves it, so that no timer papers over one.
 //!
 //! A test passes if its promises held in every schedule **and** each outcome of its race was seen in
-//! some: a race that always ends one way has not been run. That the explorer would notice is shown by mistakes planted in
-//! the facade (`explorer.rs`), which it has to find.
+//! some: a race that always ends one way has not been run. That the explorer would notice a mistake is shown
+//! by some that are planted in the facade (`explorer.rs`), which it has to find.
 //!
 //! # What it cannot show
 //!

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use sc_tokio::explored::clock;
+use sc_tokio::explored;
 use shuttle::rand::Rng;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler, UncontrolledNondeterminismCheckScheduler};
 use shuttle::{Config, MaxSteps, Runner};
@@ -94,7 +94,7 @@ where
     let (model, seen) = (Arc::clone(model), Arc::clone(seen));
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         Runner::new(scheduler, config).run(move || {
-            clock::reset();
+            explored::begin();
             model(&seen);
         })
     }))

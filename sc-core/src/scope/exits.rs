@@ -48,7 +48,7 @@ impl<E> Scope<E> {
         let runtime_ended = matches!(end, End::RuntimeEnded);
         // A daemon is stopped from inside, whoever ended the work it accompanied.
         self.cut_short |= runtime_ended || (matches!(end, End::Cut) && !kind.daemon);
-        let mut failures = ranked(self.failure_of(end, told), destructor).into_iter();
+        let mut failures = ranked(self.failure_of(end, told), destructor);
         if let Some(failure) = failures.next() {
             let queued = QueuedExit { id, member: member.clone(), failure: Some(failure), failures_before };
             self.place_failure(kind, told, queued, now, &mut effects);
@@ -66,6 +66,15 @@ impl<E> Scope<E> {
             self.daemon_exited(id, now, &mut effects);
         }
         effects
+    }
+
+    /// An ordinary child was stopped since the scope was, and nothing more: what
+    /// [`child_exited`](Self::child_exited) does with a plain [`End::Cut`], which decides nothing and
+    /// takes no time.
+    pub fn child_cut(&mut self) {
+        debug_assert!(self.cancelled.is_some(), "children are cut by a cancellation");
+        self.report.cancelled += 1;
+        self.cut_short = true;
     }
 
     /// Gives a child's failure its one owner.
@@ -309,8 +318,9 @@ impl<E> Scope<E> {
 }
 
 /// The failures of one moment, the primary one first: panic, error, cancellation (P5).
-fn ranked<E>(failure: Option<Failure<E>>, destructor: Option<Panic>) -> Vec<Failure<E>> {
-    let mut failures: Vec<_> = failure.into_iter().chain(destructor.map(Failure::Panic)).collect();
-    failures.sort_by_key(Failure::rank);
-    failures
+fn ranked<E>(failure: Option<Failure<E>>, destructor: Option<Panic>) -> impl Iterator<Item = Failure<E>> {
+    let destructor = destructor.map(Failure::Panic);
+    let swap = matches!((&failure, &destructor), (Some(a), Some(b)) if b.rank() < a.rank());
+    let both = if swap { [destructor, failure] } else { [failure, destructor] };
+    both.into_iter().flatten()
 }

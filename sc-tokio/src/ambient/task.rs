@@ -34,7 +34,12 @@ pub(crate) struct AmbientTasks {
 
 impl AmbientTasks {
     /// Keeps one. Finished ones are swept in proportion to those that live (P11).
-    pub(crate) fn push(&mut self, id: u64, abort: AbortHandle, place: &'static Location<'static>) -> Option<AbortHandle> {
+    pub(crate) fn push(
+        &mut self,
+        id: u64,
+        abort: AbortHandle,
+        place: &'static Location<'static>,
+    ) -> Option<AbortHandle> {
         if self.tasks.len() >= self.sweep_at.max(64) {
             self.tasks.retain(|(_, task, _)| !task.is_finished());
             self.sweep_at = self.tasks.len() * 2;

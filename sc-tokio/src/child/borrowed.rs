@@ -91,14 +91,12 @@ where
         let this = self.project();
         let Poll::Ready(end) = this.task.poll(cx) else {
             // `nudge` takes the waker, so it is put back by whoever is polled again.
-            let waker = cx.waker().clone();
-            let mut state = lock(&this.cell.0);
-            let old = match &mut *state {
-                State::Running { child, .. } if child.is_none() => child.replace(waker),
-                _ => Some(waker),
-            };
-            drop(state);
-            drop(old);
+            if matches!(&*lock(&this.cell.0), State::Running { child: None, .. }) {
+                let waker = cx.waker().clone();
+                if let State::Running { child, .. } = &mut *lock(&this.cell.0) {
+                    *child = Some(waker);
+                }
+            }
             return Poll::Pending;
         };
         let mut state = lock(&this.cell.0);

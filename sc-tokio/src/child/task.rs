@@ -245,11 +245,14 @@ impl<M: Membership> Life<M> {
     }
 
     /// Looks whether something changed, and ends the child if it is to stop.
+    #[inline]
     fn look(&mut self, drop_code: &mut dyn FnMut()) -> Option<Gone> {
         let word = self.node().word();
-        if word == self.seen {
-            return None;
-        }
+        if word == self.seen { None } else { self.look_closely(word, drop_code) }
+    }
+
+    #[cold]
+    fn look_closely(&mut self, word: u64, drop_code: &mut dyn FnMut()) -> Option<Gone> {
         self.seen = word;
         self.unlisted = true;
         match self.node().status(self.id, self.kind.daemon) {
@@ -320,7 +323,12 @@ impl<M: Membership> Life<M> {
         self.opened.end();
         match (output.into_result(), destructor) {
             (Ok(value), None) => {
-                self.exit(End::Value, None);
+                if self.is_silent() {
+                    self.leave();
+                } else {
+                    self.record(End::Value, None);
+                }
+                self.release();
                 Ok(value)
             }
             (Ok(value), Some(panic)) => {
@@ -369,20 +377,27 @@ impl<M: Membership> Life<M> {
     }
 
     pub(crate) fn record(&mut self, end: End<BoxedError>, destructor: Option<Panic>) {
+        if matches!(end, End::Value) && destructor.is_none() && self.is_silent() {
+            return self.leave();
+        }
+        let node = Arc::clone(self.node());
+        self.observe(&node);
+        self.report(&node, end, destructor);
+    }
+
+    /// Nobody has to be told if it ends in success.
+    #[inline]
+    fn is_silent(&self) -> bool {
         let node = self.node();
-        let plain = matches!(end, End::Value) && destructor.is_none() && !self.kind.daemon;
-        let silent = plain && !node.watches_successes() && node.word() == self.seen && self.told == Told::Nobody;
-        match &self.waits {
-            _ if !silent => {
-                let node = Arc::clone(node);
-                self.observe(&node);
-                self.report(&node, end, destructor);
-            }
-            Waits::NotYet(_) => {}
-            Waits::In(slot) => {
-                let left = node.books().present.leave(*slot);
-                drop(left);
-            }
+        !self.kind.daemon && node.word() == self.seen && self.told == Told::Nobody && !node.watches_successes()
+    }
+
+    /// Leaves the list of those who wait.
+    #[inline]
+    fn leave(&self) {
+        if let Waits::In(slot) = self.waits {
+            let left = self.node().books().present.leave(slot);
+            drop(left);
         }
     }
 
@@ -396,6 +411,9 @@ impl<M: Membership> Life<M> {
     }
 
     fn report(&self, node: &Arc<Node>, end: End<BoxedError>, destructor: Option<Panic>) {
+        if matches!(end, End::Cut) && destructor.is_none() && !self.kind.daemon {
+            return self.report_cut(node);
+        }
         let now = Instant::now().into_std();
         let mut work = Work::default();
         let mut books = node.books();
@@ -418,6 +436,19 @@ impl<M: Membership> Life<M> {
         drop(books);
         drop((waker, stop));
         work.run();
+    }
+
+    /// The exit of most children of a cancelled scope.
+    fn report_cut(&self, node: &Node) {
+        let mut books = node.books();
+        let left = match &self.waits {
+            Waits::NotYet(_) => None,
+            Waits::In(slot) => Some(books.present.leave(*slot)),
+        };
+        let stop = books.stops.ended(self.id);
+        books.scope.child_cut();
+        drop(books);
+        drop((left, stop));
     }
 
     /// Puts the child on the list of those who wait, unless it has to look first.

@@ -9,13 +9,36 @@
 pub mod clock;
 pub mod counted;
 
+use std::cell::Cell;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::rt::JoinHandle;
+use crate::rt::{Handle, JoinHandle};
+
+/// Tells the runtimes of a model apart.
+pub(crate) type RuntimeId = u64;
+
+// `std`'s, since Shuttle runs all tasks of one exploration on one thread, and tests on several.
+std::thread_local! {
+    static RUNTIME: Cell<RuntimeId> = const { Cell::new(0) };
+}
+
+/// Begins a schedule: with the clock set back, and on a runtime of its own, so that nothing which is kept per
+/// runtime is handed from one schedule to the next. To be called before anything else in a model.
+pub fn begin() {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    RUNTIME.set(NEXT.fetch_add(1, Ordering::Relaxed));
+    clock::reset();
+}
+
+/// Shuttle's runtimes are all the same one; there is one in each schedule.
+pub(crate) fn id_of(_: &Handle) -> RuntimeId {
+    RUNTIME.get()
+}
 
 /// A point at which the explorer may run something else.
 pub fn preempt() {

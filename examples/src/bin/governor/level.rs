@@ -24,7 +24,11 @@ impl Level {
         limits.policy.unwrap_or(self.policy)
     }
 
-    pub(crate) fn limit<F, T>(&self, scope: NurseryBuilder<F, T, Error>, limits: Limits) -> NurseryBuilder<F, T, Error> {
+    pub(crate) fn limit<F, T>(
+        &self,
+        scope: NurseryBuilder<F, T, Error>,
+        limits: Limits,
+    ) -> NurseryBuilder<F, T, Error> {
         let scope = match self.policy(limits) {
             OnFailure::Hard => scope.policy(FailFast),
             OnFailure::Soft => scope.policy(Supervise),

@@ -116,9 +116,8 @@ async fn run(options: &Options, plan: Plan) -> Result<End, Error> {
 async fn govern(world: &Arc<World>, interrupted: impl Future<Output = ()> + Send + 'static) -> Outcome<(), Error> {
     let scope = nursery!(async |n| {
         world.board.opened(Row::GOVERNOR, n);
-        let sessions: Vec<_> = (0..world.plan.sessions.len())
-            .map(|number| n.spawn(session::run(Arc::clone(world), number)))
-            .collect();
+        let sessions: Vec<_> =
+            (0..world.plan.sessions.len()).map(|number| n.spawn(session::run(Arc::clone(world), number))).collect();
         for session in sessions {
             // What became of it is in its report. A hard plan's scope ends here with the first failure.
             drop(session.join().await);

@@ -76,3 +76,32 @@ fn branch(lines: &[Line], row: usize) -> String {
     }
     branch
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    fn drawn(executors: usize) -> Vec<String> {
+        let executor = |number| serde_json::json!({ "name": format!("e{number}"), "work": "hang" });
+        let plan = serde_json::json!({ "name": "plan", "sessions": [
+            { "name": "first", "executors": (1..=executors).map(executor).collect::<Vec<_>>() },
+            { "name": "last", "executors": [executor(0)] },
+        ] });
+        let plan: Plan = serde_json::from_value(plan).unwrap();
+        let lines = tree(&Board::new(&plan, false).snapshot());
+        lines.iter().map(|line| line.trim_end_matches("waiting").trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_tree_has_a_branch_for_every_scope() {
+        assert_eq!(drawn(2), ["plan", "├─ first", "│  ├─ e1", "│  └─ e2", "└─ last", "   └─ e0"]);
+    }
+
+    #[test]
+    fn a_tree_higher_than_a_terminal_is_cut_off() {
+        let lines = drawn(30);
+        assert_eq!(lines.len(), MOST_LINES);
+        assert_eq!(lines[MOST_LINES - 1], "... and 13 more");
+    }
+}

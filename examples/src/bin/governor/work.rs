@@ -10,7 +10,12 @@ use crate::error::Error;
 use crate::tally::{Alive, Gauge};
 
 /// Gets pages, all at the same time.
-pub(crate) async fn get(n: &Scope<Error>, server: SocketAddr, paths: &[String], tasks: &Gauge) -> Result<String, Error> {
+pub(crate) async fn get(
+    n: &Scope<Error>,
+    server: SocketAddr,
+    paths: &[String],
+    tasks: &Gauge,
+) -> Result<String, Error> {
     let pages = paths.iter().map(|path| n.task().name(path.clone()).spawn(page(server, path.clone(), tasks.enter())));
     let parts = join(pages.collect()).await;
     let bytes: usize = parts.done.iter().sum();
@@ -67,9 +72,13 @@ fn count_primes(numbers: impl Iterator<Item = u64>, cx: &BlockingCx, _alive: &Al
         if done % 1024 == 0 {
             cx.check()?;
         }
-        found += usize::from((2..).take_while(|divisor| divisor * divisor <= number).all(|d| number % d != 0));
+        found += usize::from(is_prime(number));
     }
     Ok(found)
+}
+
+fn is_prime(number: u64) -> bool {
+    (2..=number.isqrt()).all(|divisor| number % divisor != 0)
 }
 
 /// What became of the parts.

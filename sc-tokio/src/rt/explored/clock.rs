@@ -28,8 +28,8 @@ std::thread_local! {
     static CLOCK: RefCell<Clock> = RefCell::default();
 }
 
-/// Sets the clock back; to be called at the beginning of each schedule.
-pub fn reset() {
+/// Sets the clock back.
+pub(super) fn reset() {
     CLOCK.set(Clock::default());
 }
 

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod arbitrary;
 mod detached;
+mod entry;
 mod errors;
 mod handle;
 mod nursery;
@@ -29,4 +30,16 @@ pub fn nursery(input: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn scoped(arguments: TokenStream, item: TokenStream) -> TokenStream {
     scoped::generate(arguments.into(), &item.into()).into()
+}
+
+/// Runs an `async fn main` in a root scope, with Tokio's own attribute around it. See `sc_tokio::main`.
+#[proc_macro_attribute]
+pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    entry::generate(entry::Entry::Main, &arguments.into(), &item.into()).into()
+}
+
+/// Runs an async test in a root scope, with Tokio's own attribute around it. See `sc_tokio::test`.
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    entry::generate(entry::Entry::Test, &arguments.into(), &item.into()).into()
 }

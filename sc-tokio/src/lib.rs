@@ -32,7 +32,7 @@
 //!
 //! # Features
 //!
-//! `macros` (default): [`nursery!`]. `tracing` (default): events for what nobody is there to be told.
+//! `macros` (default): [`nursery!`], [`macro@scoped`], [`macro@main`], [`macro@test`]. `tracing` (default): events for what nobody is there to be told.
 //! Without them neither syn nor `tracing` is built. A runtime without a timer works as long as no
 //! deadline is asked for.
 //!
@@ -96,7 +96,9 @@ pub use sc_core::{
 };
 
 #[cfg(feature = "macros")]
-pub use sc_macros::{nursery, scoped};
+mod macros;
+#[cfg(feature = "macros")]
+pub use macros::{main, nursery, scoped, test};
 
 /// What the macros expand to. Not part of the interface.
 #[doc(hidden)]
@@ -106,6 +108,7 @@ pub mod __private {
     use crate::builder::NurseryBuilder;
     pub use crate::drive::{Drive, Ended, drive};
     pub use crate::nursery::Nursery;
+    pub use crate::root::{run_main, run_test};
     pub use crate::scoped::{drive_scoped, nursery_named, open_scoped, scoped, settle};
 
     #[track_caller]

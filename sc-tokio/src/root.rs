@@ -208,6 +208,26 @@ impl<T> RootEnd<T> {
     }
 }
 
+/// What `#[sc_tokio::main]` expands to.
+#[doc(hidden)]
+pub async fn run_main<R, F: Future<Output = R>>(main: F) -> R {
+    Root::new().run(main).await.into_value()
+}
+
+/// What `#[sc_tokio::test]` expands to.
+///
+/// # Panics
+///
+/// If the test left tasks behind.
+#[doc(hidden)]
+pub async fn run_test<R, F: Future<Output = R>>(test: F) -> R {
+    let ended = Root::new().run(test).await;
+    let left = ended.left_behind();
+    let places: Vec<_> = left.iter().map(ToString::to_string).collect();
+    assert!(left.is_empty(), "the test left {} tasks behind, spawned at:\n  {}", left.len(), places.join("\n  "));
+    ended.into_value()
+}
+
 /// The root of the current runtime, to spawn work that outlives the scope it is started in; see
 /// [`RootHandle::spawn`].
 ///

@@ -7,6 +7,7 @@ mod cancellation;
 mod dead_child;
 mod deadline;
 mod dropped_scope;
+mod entry;
 mod failure;
 mod flat;
 mod grace;

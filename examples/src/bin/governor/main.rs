@@ -22,11 +22,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use clap::Parser;
-use futures::FutureExt;
 use sc_examples::http::{self, Reply};
 use sc_tokio::{Outcome, nursery};
 
@@ -80,7 +78,7 @@ fn prepare(options: &Options) -> Result<Plan, PlanError> {
 }
 
 async fn run(options: &Options, plan: Plan) -> Result<End, Error> {
-    let interrupted = interrupted().await;
+    let interrupted = sc_examples::interrupted().await;
     let listener = http::listen().await.map_err(Error::Server)?;
     let drawn = !options.quiet && io::stderr().is_terminal();
     let world = Arc::new(World {
@@ -130,22 +128,6 @@ async fn govern(world: &Arc<World>, interrupted: impl Future<Output = ()> + Send
     let outcome = GOVERNOR.limit(scope, world.plan.limits).outcome().await;
     world.board.ended(Row::GOVERNOR, outcome.kind(), String::new());
     outcome
-}
-
-/// Resolves at Ctrl-C; never, if the system does not let us listen for it. We listen from now on, not from the first time that
-/// somebody polls what is returned.
-async fn interrupted() -> impl Future<Output = ()> + Send + 'static {
-    let mut signal = Box::pin(tokio::signal::ctrl_c().fuse());
-    let early = futures::poll!(&mut signal);
-    async move {
-        let signalled = match early {
-            Poll::Ready(signalled) => signalled,
-            Poll::Pending => signal.await,
-        };
-        if signalled.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 /// What the local server serves: pages of some kilobytes, fast and slow ones.

@@ -65,15 +65,15 @@ mod tests {
 
     use super::*;
 
-    fn shown(entry: Entry, arguments: TokenStream, item: TokenStream) -> String {
-        let file = syn::parse2(generate(entry, &arguments, &item)).expect("an expansion is a file of items");
+    fn shown(entry: Entry, arguments: &TokenStream, item: &TokenStream) -> String {
+        let file = syn::parse2(generate(entry, arguments, item)).expect("an expansion is a file of items");
         prettyplease::unparse(&file)
     }
 
     #[test]
     fn main_runs_its_body_in_a_root() {
         let shown =
-            shown(Entry::Main, quote!(flavor = "current_thread"), quote! { async fn main() -> R { work().await } });
+            shown(Entry::Main, &quote!(flavor = "current_thread"), &quote! { async fn main() -> R { work().await } });
         expect![[r#"
             #[::tokio::main(flavor = "current_thread")]
             async fn main() -> R {
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn test_keeps_the_attributes_of_the_function() {
-        let shown = shown(Entry::Test, quote!(), quote! { #[should_panic] async fn fails() { panic!() } });
+        let shown = shown(Entry::Test, &quote!(), &quote! { #[should_panic] async fn fails() { panic!() } });
         expect![[r"
             #[::tokio::test]
             #[should_panic]
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_function_that_is_not_async_is_told_so_and_still_emitted() {
-        let shown = shown(Entry::Main, quote!(), quote! { fn main() {} });
+        let shown = shown(Entry::Main, &quote!(), &quote! { fn main() {} });
         assert!(shown.contains("write `async` before `fn`") && shown.contains("fn main() {}"), "{shown}");
     }
 }

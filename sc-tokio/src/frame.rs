@@ -170,6 +170,13 @@ pub(crate) struct Opener {
     pub(crate) in_future: bool,
 }
 
+impl Opener {
+    /// Code that runs in no frame, below a program's root.
+    pub(crate) const fn at_the_top_of(root: Arc<Node>) -> Self {
+        Self { node: root, who: Who::Body, in_future: false }
+    }
+}
+
 /// The scope and the member that run here.
 pub(crate) fn current() -> Option<Opener> {
     with_current(|frame| {

@@ -102,7 +102,8 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
     books.timer_is_optional = options.shielded;
     let node = Node::new(origin, runtime, books);
     if !options.shielded {
-        if let Some(opener) = frame::current() {
+        let top = || crate::root::explicit(node.runtime()).map(Opener::at_the_top_of);
+        if let Some(opener) = frame::current().or_else(top) {
             link(&node, &opener);
         }
         frame::opened(&node);

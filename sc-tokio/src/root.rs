@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sc_core::{CancelRequest, Failure, FailureRecord, Outcome, OutcomeKind, Reason, Supervise};
@@ -70,6 +71,20 @@ fn find_or_open(runtime: RuntimeId) -> (Arc<Node>, Option<Hold>) {
     (node, Some(hold))
 }
 
+/// How many roots were opened with [`Root`] and live. Programs without one do not look for it.
+static EXPLICIT: AtomicUsize = AtomicUsize::new(0);
+
+/// The root that the program opened on the current runtime, if it did: what is opened outside any
+/// frame is below it.
+pub(crate) fn explicit(runtime: &Handle) -> Option<Arc<Node>> {
+    if EXPLICIT.load(Ordering::Acquire) == 0 {
+        return None;
+    }
+    let runtime = id_of(runtime);
+    let found = roots().iter().find(|(id, _)| *id == runtime).and_then(|(_, node)| node.upgrade());
+    found.filter(|node| !node.is_root() && !node.is_closed())
+}
+
 /// Takes the place of the runtime's root while it lives.
 struct Registered(RuntimeId, Weak<Node>);
 
@@ -77,6 +92,7 @@ impl Registered {
     fn new(runtime: RuntimeId, node: &Arc<Node>) -> Self {
         let node = Arc::downgrade(node);
         roots().insert(0, (runtime, Weak::clone(&node)));
+        EXPLICIT.fetch_add(1, Ordering::Release);
         let old = CACHE.try_with(Cell::take);
         drop(old);
         Self(runtime, node)
@@ -85,6 +101,7 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        EXPLICIT.fetch_sub(1, Ordering::Release);
         roots().retain(|(id, node)| *id != self.0 || !Weak::ptr_eq(node, &self.1));
     }
 }

@@ -57,3 +57,33 @@ fn main_cancels_and_joins_what_is_left() {
     assert_eq!(program().unwrap(), 5);
     assert_eq!(LIVE.count(), 0);
 }
+
+#[test]
+fn a_scope_on_a_task_of_tokios_own_is_below_the_programs_root() {
+    crate::support::both_flavours(|| async {
+        let live = Live::new();
+        let guards = live.clone();
+        let ended = sc_tokio::Root::new()
+            .run(async move {
+                let (opened, open) = tokio::sync::oneshot::channel();
+                tokio::task::spawn(async move {
+                    nursery!(async |n| -> Result<(), Cancelled> {
+                        let guard = guards.one();
+                        n.spawn(async move {
+                            let _guard = guard;
+                            pending::<()>().await;
+                        });
+                        opened.send(()).unwrap();
+                        pending().await
+                    })
+                    .named("connection")
+                    .await
+                });
+                open.await.unwrap();
+                sc_tokio::tree().to_string()
+            })
+            .await;
+        assert!(ended.value().contains("connection"), "{}", ended.value());
+        assert_eq!(live.count(), 0, "cancelled and joined with the root");
+    });
+}

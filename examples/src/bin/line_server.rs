@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
 
     // Here no connection is left, and no task of one.
     let (open, served) = (OPEN.load(Relaxed), SERVED.load(Relaxed));
-    say(format_args!("served {served} connections, {open} of them are open"));
+    say(format_args!("connections served: {served}, still open: {open}"));
     match (outcome.kind(), outcome.failures().first()) {
         // That is how a server ends.
         (OutcomeKind::Cancelled, _) => ExitCode::SUCCESS,

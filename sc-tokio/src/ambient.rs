@@ -23,7 +23,7 @@ use crate::node::{Node, REFUSING};
 use crate::present::Label;
 use crate::root;
 use crate::rt::{self, JoinHandle};
-use crate::wake::drop_quietly;
+use crate::wake::{drop_quietly, refuse_in_turn};
 
 /// Spawns a task, like `tokio::spawn`, with an owner: the nearest enclosing scope.
 ///
@@ -190,12 +190,19 @@ where
 /// A task that was refused (P7): its code is dropped unpolled. Only Tokio can make the `JoinError`
 /// that its handle has to give, so it aborts a task that does nothing. (Aborting the real one after spawning it
 /// would let it run in some schedules.)
-fn refuse<R: Send + 'static>(owner: &Arc<Node>, code: impl Sized, place: &'static Location<'static>) -> JoinHandle<R> {
+fn refuse<R: Send + 'static>(
+    owner: &Arc<Node>,
+    code: impl Sized + 'static,
+    place: &'static Location<'static>,
+) -> JoinHandle<R> {
     owner.books().scope.note_refused();
     events::say(&Notice::Refused { origin: owner.origin().clone(), place });
-    if let Some(panic) = drop_quietly(code) {
-        owner.own_failure(sc_core::Member::some_child().at(place), panic);
-    }
+    let owner = Arc::clone(owner);
+    refuse_in_turn(move || {
+        if let Some(panic) = drop_quietly(code) {
+            owner.own_failure(sc_core::Member::some_child().at(place), panic);
+        }
+    });
     let task = rt::spawn(pending());
     task.abort();
     task

@@ -1,5 +1,7 @@
 //! Waking: outside every lock, and whatever a waker does.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -63,4 +65,27 @@ pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(again);
     }
+}
+
+thread_local! {
+    static REFUSED: RefCell<VecDeque<Box<dyn FnOnce()>>> = const { RefCell::new(VecDeque::new()) };
+    static REFUSING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs the destructors of refused code one after another. A destructor that spawns into the scope
+/// that refused it would otherwise recurse, as deep as it likes.
+pub(crate) fn refuse_in_turn(drop_it: impl FnOnce() + 'static) {
+    if REFUSING.with(|busy| busy.replace(true)) {
+        let mut drop_it: Option<Box<dyn FnOnce()>> = Some(Box::new(drop_it));
+        let queued = REFUSED.try_with(|queue| queue.borrow_mut().extend(drop_it.take()));
+        if let (Err(_), Some(drop_it)) = (queued, drop_it) {
+            drop_it();
+        }
+        return;
+    }
+    drop_it();
+    while let Some(next) = REFUSED.try_with(|queue| queue.borrow_mut().pop_front()).ok().flatten() {
+        next();
+    }
+    REFUSING.with(|busy| busy.set(false));
 }

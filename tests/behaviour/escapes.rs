@@ -45,9 +45,11 @@ async fn ends_with_its_opener(escape: impl FnOnce(ScopeFuture)) {
 
 #[test]
 fn a_leaked_scope_is_cancelled_with_the_frame_that_opened_it() {
-    both_flavours(|| ends_with_its_opener(|scope| {
-        Box::leak(Box::new(scope));
-    }));
+    both_flavours(|| {
+        ends_with_its_opener(|scope| {
+            Box::leak(Box::new(scope));
+        })
+    });
 }
 
 #[test]

@@ -304,6 +304,31 @@ fn trap_09_a_destructor_that_spawns_into_a_cancelled_scope_is_refused() {
 }
 
 #[test]
+fn trap_09_a_destructor_that_respawns_itself_into_a_cancelled_scope_does_not_recurse() {
+    struct Hydra(Arc<AtomicUsize>);
+    impl Drop for Hydra {
+        fn drop(&mut self) {
+            if self.0.fetch_sub(1, Ordering::SeqCst) > 1 {
+                let next = Hydra(Arc::clone(&self.0));
+                sc_tokio::spawn(async move { drop(next) });
+            }
+        }
+    }
+    both_flavours(|| async {
+        let left = Arc::new(AtomicUsize::new(200_000));
+        let hydra = Hydra(Arc::clone(&left));
+        let outcome = nursery!(async |n| -> Result<(), Cancelled> {
+            n.cancel("no more heads");
+            sc_tokio::spawn(async move { drop(hydra) });
+            Ok(())
+        })
+        .outcome()
+        .await;
+        assert_eq!((left.load(Ordering::SeqCst), outcome.report().refused), (0, 200_000));
+    });
+}
+
+#[test]
 fn trap_10_a_failure_is_decided_in_the_failing_childs_task_though_nobody_polls_the_scope() {
     both_flavours(|| async {
         let live = Live::new();

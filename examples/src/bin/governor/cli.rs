@@ -33,7 +33,7 @@ pub(crate) struct Options {
     #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) deadline: Option<Duration>,
 
-    /// Make an executor fail, to see what becomes of the others: `fetch`, or `research/fetch`
+    /// Make an executor fail, to see what becomes of the others: `pages`, or `collect/pages`
     #[arg(long, value_name = "NAME")]
     pub(crate) fail: Option<String>,
 

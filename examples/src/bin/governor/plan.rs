@@ -105,7 +105,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Makes the executors of that name fail: `fetch`, or `research/fetch` for the one in that session.
+    /// Makes the executors of that name fail: `pages`, or `collect/pages` for the one in that session.
     pub(crate) fn fail(&mut self, name: &str) -> Result<(), PlanError> {
         let (mut found, mut known) = (false, Vec::new());
         for session in &mut self.sessions {

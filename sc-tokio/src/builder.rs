@@ -176,7 +176,8 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
 
     /// Cancels the scope when `signal` resolves, with [`Reason::External`](crate::Reason::External).
     ///
-    /// The future is polled by the scope's own, and dropped when the body has ended.
+    /// The future is polled by the scope's own: first before the body, and until the last child has
+    /// ended. One that is ready at once makes a scope that is born cancelled.
     ///
     /// # Examples
     ///

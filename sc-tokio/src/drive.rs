@@ -160,6 +160,10 @@ where
         let (nursery, progress) = (*this.nursery, this.progress);
         let node = nursery.node();
         progress.unpark(node);
+        if !progress.polled {
+            // So that a signal is listened to from the start, whatever the body does first.
+            progress.poll_external(node, cx);
+        }
         let mut first = true;
         loop {
             if let BodyProjection::Running { code } = this.body.as_mut().project() {
@@ -323,13 +327,24 @@ impl<'env> Progress<'env> {
         self.poll_external(node, cx);
         if body_ended && self.borrowed.is_none() && !self.released {
             self.released = true;
-            let external = self.take_external();
-            let (ran, _) = self.run(node, || drop(external));
-            if let Some(panic) = ran.into_panic() {
-                node.own_failure(Member::body(), panic);
-            }
             let hold = node.books().driver_hold.take();
             drop(hold);
+        }
+        if self.released && self.has_external() && node.books().released {
+            self.drop_external(node);
+        }
+    }
+
+    fn has_external(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.external.is_some())
+    }
+
+    /// With the last child, there is nothing left that the signal could cut short.
+    fn drop_external(&mut self, node: &Arc<Node>) {
+        let external = self.take_external();
+        let (ran, _) = self.run(node, || drop(external));
+        if let Some(panic) = ran.into_panic() {
+            node.own_failure(Member::body(), panic);
         }
     }
 

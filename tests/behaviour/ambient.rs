@@ -142,7 +142,7 @@ fn outside_any_scope_it_works_as_tokios_and_belongs_to_the_root() {
         let root = sc_tokio::root();
         let before = root.len();
         let (finish, finished) = tokio::sync::oneshot::channel::<()>();
-        let task = sc_tokio::spawn(async move { finished.await });
+        let task = sc_tokio::spawn(finished);
         assert_eq!(root.len(), before + 1);
         finish.send(()).unwrap();
         task.await.unwrap().unwrap();
@@ -265,6 +265,7 @@ fn spawn_local_belongs_to_its_scope_too() {
 #[tokio::test(start_paused = true)]
 async fn deadline_and_cancellation_can_be_asked_for_by_code_nobody_passed_them_to() {
     async fn deep() -> Option<Duration> {
+        yield_now().await;
         sc_tokio::remaining()
     }
     assert_eq!((deep().await, sc_tokio::deadline(), sc_tokio::is_cancelled()), (None, None, false));

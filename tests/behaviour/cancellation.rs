@@ -210,6 +210,35 @@ fn cancel_on_cancels_as_external() {
 }
 
 #[test]
+fn cancel_on_is_listened_to_before_the_body_and_while_the_scope_is_closing() {
+    both_flavours(|| async {
+        let born = nursery!(async |n| -> Result<(), Cancelled> {
+            assert!(n.is_cancelled());
+            pending().await
+        })
+        .cancel_on(std::future::ready(()))
+        .await;
+        assert_eq!(born.unwrap_err().reason(), Reason::External);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let mut stop = Some(stop);
+        let closing = nursery!(async |n| -> Result<(), Cancelled> {
+            n.spawn(pending::<()>());
+            let stop = stop.take().unwrap();
+            n.spawn(async move {
+                for _ in 0..10 {
+                    yield_now().await; // the body has ended by now
+                }
+                stop.send(()).unwrap();
+            });
+            Ok(())
+        })
+        .cancel_on(async { drop(stopped.await) })
+        .await;
+        assert_eq!(closing.unwrap_err().reason(), Reason::External);
+    });
+}
+
+#[test]
 fn a_foreign_error_type_is_served_by_map_cancelled() {
     both_flavours(|| async {
         let result = nursery!(async |n| -> Result<(), std::fmt::Error> {

@@ -114,7 +114,7 @@ fn without_a_result_a_cancelled_function_just_returns() {
 #[scoped(|n|)]
 async fn returns_nothing_and_panics() {
     n.spawn(async { panic!("with no result to put it in") });
-    pending().await
+    pending::<()>().await;
 }
 
 #[test]

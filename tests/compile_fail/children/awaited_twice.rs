@@ -1,12 +1,12 @@
-//! A child is awaited twice.
+//! A child is awaited after it was joined.
 
 use sc_tokio::{Cancelled, nursery};
 
 async fn f() -> Result<u32, Cancelled> {
     nursery!(async |n| {
         let child = n.spawn(async { Ok(1) });
-        let sum = child.await + child.await;
-        Ok(sum)
+        child.join().await.ok();
+        Ok(child.await)
     })
     .await
 }

@@ -2,10 +2,14 @@
 
 use sc_tokio::{Cancelled, Nursery, nursery};
 
+fn swap<T>(one: &mut T, other: &mut T) {
+    std::mem::swap(one, other);
+}
+
 async fn f() -> Result<(), Cancelled> {
     nursery!(async |outer: &Nursery<'_, Cancelled>| {
         nursery!(async |inner: &Nursery<'_, Cancelled>| {
-            std::mem::swap(outer, inner);
+            swap(outer, inner);
             Ok(())
         })
         .await

@@ -2,8 +2,8 @@
 
 use sc_tokio::{Cancelled, Scope};
 
-fn f() -> Scope<Cancelled> {
-    Scope { node: Default::default(), error: Default::default() }
+fn f(scope: Scope<Cancelled>) -> Scope<Cancelled> {
+    Scope { ..scope }
 }
 
 fn main() {}

@@ -54,7 +54,7 @@ async fn keeps_what_is_not_send_between_awaits() -> anyhow::Result<i32> {
 
 async fn borrows_one_thing_after_another() -> anyhow::Result<Vec<u32>> {
     let mut log = Vec::new();
-    nursery!(async |n| {
+    nursery!(async |n| -> anyhow::Result<()> {
         n.spawn_borrowed(async {
             log.push(1);
             log.push(2);

@@ -2,9 +2,13 @@
 
 use sc_tokio::{Cancelled, scoped};
 
+async fn read() -> Result<String, Cancelled> {
+    Ok(String::new())
+}
+
 #[scoped]
 async fn f() -> Result<u32, Cancelled> {
-    Ok("one")
+    read().await
 }
 
 fn main() {}

@@ -103,6 +103,12 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
         (Opening::new(self.setup, self.block), self.map)
     }
 
+    /// Makes this the program's root.
+    pub(crate) fn rooted(mut self) -> Self {
+        self.options().root = true;
+        self
+    }
+
     fn options(&mut self) -> &mut Options {
         self.setup.options.get_or_insert_default()
     }
@@ -115,6 +121,9 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
 
     /// Decides what a child's failure means: [`FailFast`](crate::FailFast) (the default),
     /// [`Supervise`](crate::Supervise), or a [`policy_fn`](crate::policy_fn).
+    ///
+    /// The builder keeps its type, so that a policy can be chosen at run time:
+    /// `if strict { scope } else { scope.policy(Supervise) }`.
     pub fn policy<P>(mut self, policy: P) -> Self
     where
         P: Policy<E>,

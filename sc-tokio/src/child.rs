@@ -230,6 +230,9 @@ impl<'n, T, E: Send + 'static> Child<'n, T, E> {
     /// see it). Under [`Supervise`](crate::Supervise), or for an `isolated()` child, the failure is
     /// given out here and is nobody else's.
     ///
+    /// So one body serves both policies: what it does with a failure it joins matters under
+    /// `Supervise`, and under `FailFast` the block ends before it can matter.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the handle; the child goes on.

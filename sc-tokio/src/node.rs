@@ -49,6 +49,9 @@ pub(crate) struct Node {
     watches_successes: bool,
     /// Failures may belong to handles.
     handles_matter: bool,
+    /// A root's: failures of ambient tasks go to the hook when they happen, and do not wait for the
+    /// end of the program.
+    tells_at_once: bool,
     books: Mutex<Kept>,
 }
 
@@ -63,16 +66,16 @@ pub(crate) enum Status {
 }
 
 impl Node {
-    pub(crate) fn new(origin: Origin, runtime: Handle, books: Books) -> Arc<Self> {
-        Self::with(origin, Some(runtime), books)
+    pub(crate) fn new(origin: Origin, runtime: Handle, books: Books, tells_at_once: bool) -> Arc<Self> {
+        Self::with(origin, Some(runtime), books, tells_at_once)
     }
 
     /// The scope of what is spawned outside any other.
     pub(crate) fn implicit_root(origin: Origin, books: Books) -> Arc<Self> {
-        Self::with(origin, None, books)
+        Self::with(origin, None, books, true)
     }
 
-    fn with(origin: Origin, runtime: Option<Handle>, books: Books) -> Arc<Self> {
+    fn with(origin: Origin, runtime: Option<Handle>, books: Books, tells_at_once: bool) -> Arc<Self> {
         let watches_successes = books.scope.watches_successes();
         let handles_matter = books.scope.handles_matter(ChildKind::LINKED);
         let node = Arc::new(Self {
@@ -84,6 +87,7 @@ impl Node {
             runtime,
             watches_successes,
             handles_matter,
+            tells_at_once,
             books: Mutex::new(Kept::new(books)),
         });
         let (first, weak) = Hold::first(Arc::clone(&node));
@@ -105,6 +109,10 @@ impl Node {
     /// The runtime that polled the scope first.
     pub(crate) fn runtime(&self) -> &Handle {
         self.runtime.as_ref().expect("an implicit root has no driver and is never adopted")
+    }
+
+    pub(crate) fn tells_at_once(&self) -> bool {
+        self.tells_at_once
     }
 
     /// Whether this is an implicit root.

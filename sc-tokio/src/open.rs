@@ -35,6 +35,8 @@ pub(crate) struct Options {
     /// Inherits nothing: a finalizer's scope. Its time-out is left out on a runtime without a timer,
     /// since nobody asked for it.
     pub(crate) shielded: bool,
+    /// The program's root.
+    pub(crate) root: bool,
 }
 
 /// From the builder to the block.
@@ -100,7 +102,7 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
     books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);
     books.external = options.cancel_on;
     books.timer_is_optional = options.shielded;
-    let node = Node::new(origin, runtime, books);
+    let node = Node::new(origin, runtime, books, options.root);
     if !options.shielded {
         let top = || crate::root::explicit(node.runtime()).map(Opener::at_the_top_of);
         if let Some(opener) = frame::current().or_else(top) {

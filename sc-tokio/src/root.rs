@@ -155,7 +155,7 @@ impl Root {
             };
             drive(&nursery, body).await
         });
-        let scope = scope.named("root").policy(Supervise).outcome();
+        let scope = scope.rooted().named("root").policy(Supervise).outcome();
         async move { end(scope.await) }
     }
 }

@@ -149,10 +149,10 @@ fn split(panic: Panic) -> (Panic, Box<dyn Any + Send>) {
     (Panic::new(message), panic.into_payload())
 }
 
-/// Records the exit and releases the hold. An implicit root has no outcome: what fails there is told to
-/// the hook.
+/// Records the exit and releases the hold. What fails in a root is told to the hook at once: the
+/// program's outcome comes too late for it, if there is one.
 fn end_life(life: &mut Life<Hold>, end: End<BoxedError>, destructor: Option<Panic>) {
-    if life.node().is_root() {
+    if life.node().tells_at_once() {
         let failed = match end {
             End::Failed(failure) => Some(failure),
             _ => None,

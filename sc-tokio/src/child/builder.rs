@@ -63,7 +63,9 @@ impl<'n, E, N> TaskBuilder<'n, E, N> {
     }
 
     /// The child does not hold the scope open: it is stopped when the body and all ordinary
-    /// children are done, newest daemon first. Not offered for borrowed children.
+    /// children are done, newest daemon first. A daemon has the scope's grace to end in, each in
+    /// its turn. Not offered for borrowed children: they live in the body's task, which is over by
+    /// then; stop one with [`Child::cancel`](crate::Child::cancel).
     pub fn daemon(self) -> TaskBuilder<'n, E> {
         let Self { scope, kind, name, .. } = self;
         TaskBuilder { scope, nursery: (), kind: ChildKind { daemon: true, ..kind }, name }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 
-use sc_tokio::{Canceller, Cancelled, Child, Nursery, Scope, nursery, scope, scoped};
+use sc_tokio::{Cancelled, Canceller, Child, Nursery, Scope, nursery, scope, scoped};
 
 /// The value leaves, not the handle.
 async fn returns_the_value() -> Result<u32, Cancelled> {

@@ -12,6 +12,7 @@
 
 use std::panic::Location;
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 
 use sc_core::{CancelRequest, Cancelled, ChildKind, Deadline, Effects, Member, Origin, Reason, ScopeId};
 
@@ -20,7 +21,6 @@ use crate::child::Gone;
 use crate::events::{self, Notice};
 use crate::fault::BoxedError;
 use crate::hold::{Hold, WeakHold};
-use crate::present::Label;
 use crate::rt::{self, AtomicU64, Handle, Instant, Mutex, Ordering};
 use crate::stops::Told;
 use crate::wake::drop_quietly;
@@ -399,11 +399,11 @@ impl Node {
         }
     }
 
-    /// A child waits for the first time. `Err` gives the label back: something changed since it
-    /// looked, so it has to look again.
-    pub(crate) fn enter(&self, seen: u64, label: Label, waker: std::task::Waker) -> Result<u32, Label> {
+    /// A child waits for the first time. `None`: something changed since it looked, so it has to
+    /// look again.
+    pub(crate) fn enter(&self, seen: u64, place: &'static Location<'static>, waker: Waker) -> Option<u32> {
         let mut books = self.books();
-        if self.word() == seen { Ok(books.present.enter(label, waker)) } else { Err(label) }
+        (self.word() == seen).then(|| books.present.enter(place, waker))
     }
 
     // The ends of frames and futures.

@@ -1,33 +1,29 @@
 //! The children that wait: their wakers, and what to call them.
 //!
 //! A child enters on its first `Pending`, so that one which finishes at once takes no lock, and
-//! leaves when it ends; a slot is used again (P11). Wakers and labels lie in two columns, so that a
-//! stop can take all wakers at once and leave the names for those who ask who is late (P9).
+//! leaves when it ends; a slot is used again (P11). Wakers and spawn places lie in two columns, so
+//! that a stop can take all wakers at once and leave the places for those who ask who is late (P9).
+//! Few children have a name, so names lie apart; those that have one enter when they are spawned.
 
+use std::collections::BTreeMap;
 use std::panic::Location;
 use std::task::Waker;
 
 use sc_core::{Member, Name};
 
-/// What a waiting child is called.
+/// What a child is called.
 #[derive(Debug, Clone)]
 pub(crate) struct Label {
     pub(crate) place: &'static Location<'static>,
-    /// Boxed, since few children have one and every child pays for the space.
-    pub(crate) name: Option<Box<Name>>,
-}
-
-impl Label {
-    fn member(&self) -> Member {
-        Member::some_child().named(self.name.as_deref().cloned()).at(self.place)
-    }
+    pub(crate) name: Option<Name>,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Present {
     wakers: Vec<Option<Waker>>,
-    labels: Vec<Option<Label>>,
+    places: Vec<Option<&'static Location<'static>>>,
+    names: BTreeMap<u32, Name>,
     free: Vec<u32>,
 }
 
@@ -39,17 +35,22 @@ fn grow<T>(list: &mut Vec<T>) {
 }
 
 impl Present {
-    pub(crate) fn enter(&mut self, label: Label, waker: Waker) -> u32 {
+    pub(crate) fn enter(&mut self, place: &'static Location<'static>, waker: Waker) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
-            grow(&mut self.labels);
-            self.labels.push(None);
-            u32::try_from(self.labels.len() - 1).expect("fewer than 2^32 children wait at once")
+            grow(&mut self.places);
+            self.places.push(None);
+            u32::try_from(self.places.len() - 1).expect("fewer than 2^32 children wait at once")
         });
         let index = slot as usize;
-        self.labels[index] = Some(label);
+        self.places[index] = Some(place);
         let vacant = self.put(index, waker);
         debug_assert!(vacant.is_none(), "a free slot has no waker");
         slot
+    }
+
+    /// Names who is in this slot.
+    pub(crate) fn name(&mut self, slot: u32, name: Name) {
+        self.names.insert(slot, name);
     }
 
     /// A waiting child got another waker. Gives back the old one, to be dropped without the lock.
@@ -69,21 +70,25 @@ impl Present {
     }
 
     /// Gives back what is to be dropped without the lock.
-    pub(crate) fn leave(&mut self, slot: u32) -> (Option<Waker>, Option<Label>) {
+    pub(crate) fn leave(&mut self, slot: u32) -> (Option<Waker>, Option<Name>) {
         let waker = self.wakers.get_mut(slot as usize).and_then(Option::take);
-        let label = self.labels.get_mut(slot as usize).and_then(Option::take);
+        if let Some(place) = self.places.get_mut(slot as usize) {
+            *place = None;
+        }
         self.free.push(slot);
-        (waker, label)
+        (waker, self.names.remove(&slot))
     }
 
-    /// Takes every waker. Who waits keeps its label.
+    /// Takes every waker. Who waits keeps its place.
     pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.wakers).into_iter().flatten().collect()
     }
 
     /// Who waits, at most `most` of them.
     pub(crate) fn members(&self, most: usize) -> Vec<Member> {
-        self.labels.iter().flatten().take(most).map(Label::member).collect()
+        let here = (0_u32..).zip(&self.places).filter_map(|(slot, place)| Some((slot, (*place)?)));
+        let member = |(slot, place)| Member::some_child().named(self.names.get(&slot).cloned()).at(place);
+        here.take(most).map(member).collect()
     }
 }
 

@@ -175,7 +175,7 @@ impl<E> Scope<E> {
     }
 
     pub(crate) fn label(name: Option<Name>, place: &'static Location<'static>) -> Label {
-        Label { place, name: name.map(Box::new) }
+        Label { place, name }
     }
 }
 

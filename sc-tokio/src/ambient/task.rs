@@ -157,7 +157,7 @@ fn end_life(life: &mut Life<Hold>, end: End<BoxedError>, destructor: Option<Pani
             End::Failed(failure) => Some(failure),
             _ => None,
         };
-        let member = life.member_with_place();
+        let member = life.member();
         for failure in failed.into_iter().chain(destructor.map(Failure::Panic)) {
             crate::hook::unhandled(life.node().origin(), FailureRecord { member: member.clone(), failure });
         }

@@ -134,7 +134,7 @@ where
     E: Debug + Send + 'static,
 {
     let node = nursery.node();
-    let label = Label { place, name: name.map(Box::new) };
+    let label = Label { place, name };
     let Some((id, seen)) = node.admit_borrowed() else {
         return Child::gone(nursery, kind, place, node.refuse(future, place));
     };

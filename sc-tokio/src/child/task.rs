@@ -7,6 +7,7 @@
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -75,11 +76,8 @@ impl Membership for Arc<Node> {
     }
 }
 
-/// Where the child is known to wait.
-enum Waits {
-    NotYet(Label),
-    In(u32),
-}
+/// The slot of a child that is not on the list of those who wait.
+const NOT_YET: u32 = u32::MAX;
 
 /// What a child is made from.
 pub(crate) struct Admitted<M> {
@@ -124,10 +122,12 @@ pub(crate) struct Life<M: Membership> {
     opened: Opened,
     id: u64,
     seen: u64,
-    waits: Waits,
+    place: &'static Location<'static>,
+    /// Where it is on the list of those who wait.
+    slot: u32,
     kind: ChildKind,
     told: Told,
-    /// An epoch has begun since our waker was listed: it may have been taken.
+    /// Our waker is not on the list: it never was, or was perhaps taken when an epoch began.
     unlisted: bool,
 }
 
@@ -186,8 +186,15 @@ where
 impl<M: Membership> Life<M> {
     pub(crate) fn new(admitted: Admitted<M>) -> Self {
         let Admitted { member, id, seen, kind, label } = admitted;
-        let (member, opened, waits) = (Some(member), Opened::default(), Waits::NotYet(label));
-        Self { member, opened, id, seen, waits, kind, told: Told::Nobody, unlisted: false }
+        let Label { place, name } = label;
+        let slot = name.map_or(NOT_YET, |name| {
+            let mut books = member.node().books();
+            let slot = books.present.enter(place, Waker::noop().clone());
+            books.present.name(slot, name);
+            slot
+        });
+        let (member, opened) = (Some(member), Opened::default());
+        Self { member, opened, id, seen, place, slot, kind, told: Told::Nobody, unlisted: true }
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {
@@ -203,15 +210,7 @@ impl<M: Membership> Life<M> {
     }
 
     pub(crate) fn member(&self) -> Member {
-        Member::child(ChildId::new(self.id))
-    }
-
-    /// As [`member`](Self::member), with the place where it was spawned if that is still known here.
-    pub(crate) fn member_with_place(&self) -> Member {
-        match &self.waits {
-            Waits::NotYet(label) => self.member().at(label.place),
-            Waits::In(_) => self.member(),
-        }
+        Member::child(ChildId::new(self.id)).at(self.place)
     }
 
     pub(crate) fn is_to_stop(&self) -> bool {
@@ -220,10 +219,12 @@ impl<M: Membership> Life<M> {
 
     /// Puts the child on the list of those who wait, whatever it has been told meanwhile.
     pub(crate) fn enter_as(&mut self, waker: &Waker) {
-        while let Waits::NotYet(label) = &self.waits {
-            let seen = self.node().word();
-            if let Ok(slot) = self.node().enter(seen, label.clone(), waker.clone()) {
-                self.waits = Waits::In(slot);
+        while self.unlisted {
+            if self.slot != NOT_YET {
+                drop(self.renew(waker.clone()));
+                self.unlisted = false;
+            } else if let Some(slot) = self.node().enter(self.node().word(), self.place, waker.clone()) {
+                (self.slot, self.unlisted) = (slot, false);
             }
         }
     }
@@ -279,28 +280,28 @@ impl<M: Membership> Life<M> {
             if let Some(gone) = self.look(drop_code) {
                 return Poll::Ready(gone);
             }
-            match &self.waits {
-                Waits::In(_) if !self.unlisted => return Poll::Pending,
+            if !self.unlisted {
+                return Poll::Pending;
+            }
+            if self.slot == NOT_YET {
+                if let Some(slot) = self.node().enter(self.seen, self.place, cx.waker().clone()) {
+                    (self.slot, self.unlisted) = (slot, false);
+                    return Poll::Pending;
+                }
+            } else {
                 // Look again after this: whoever began another epoch meanwhile missed our waker.
-                Waits::In(_) => {
-                    drop(self.renew(cx.waker().clone()));
-                    self.unlisted = false;
-                }
-                Waits::NotYet(label) => {
-                    let (label, waker) = (label.clone(), cx.waker().clone());
-                    if let Ok(slot) = self.node().enter(self.seen, label, waker) {
-                        self.waits = Waits::In(slot);
-                        return Poll::Pending;
-                    }
-                }
+                drop(self.renew(cx.waker().clone()));
+                self.unlisted = false;
             }
         }
     }
 
     /// Puts another waker on the list of those who wait. Gives back the old one.
     pub(crate) fn renew(&self, waker: Waker) -> Option<Waker> {
-        let Waits::In(slot) = self.waits else { return Some(waker) };
-        self.node().books().present.renew(slot, waker)
+        if self.slot == NOT_YET {
+            return Some(waker);
+        }
+        self.node().books().present.renew(self.slot, waker)
     }
 
     /// Scopes that this child opened learn why it is cancelled before they are dropped (P6).
@@ -395,8 +396,8 @@ impl<M: Membership> Life<M> {
     /// Leaves the list of those who wait.
     #[inline]
     fn leave(&self) {
-        if let Waits::In(slot) = self.waits {
-            let left = self.node().books().present.leave(slot);
+        if self.slot != NOT_YET {
+            let left = self.node().books().present.leave(self.slot);
             drop(left);
         }
     }
@@ -417,16 +418,9 @@ impl<M: Membership> Life<M> {
         let now = Instant::now().into_std();
         let mut work = Work::default();
         let mut books = node.books();
-        let (waker, label) = match &self.waits {
-            Waits::NotYet(label) => (None, Some(label.clone())),
-            Waits::In(slot) => books.present.leave(*slot),
-        };
+        let (waker, name) = if self.slot == NOT_YET { (None, None) } else { books.present.leave(self.slot) };
         let stop = books.stops.ended(self.id);
-        let id = ChildId::new(self.id);
-        let mut member = Member::child(id);
-        if let Some(label) = label {
-            member = member.named(label.name.map(|name| *name)).at(label.place);
-        }
+        let (id, member) = (ChildId::new(self.id), self.member().named(name));
         let is_plain_success = matches!(end, End::Value) && destructor.is_none();
         if !is_plain_success || node.watches_successes() || self.kind.daemon {
             let exit = Exit { end, destructor, told: self.told };
@@ -441,10 +435,7 @@ impl<M: Membership> Life<M> {
     /// The exit of most children of a cancelled scope.
     fn report_cut(&self, node: &Node) {
         let mut books = node.books();
-        let left = match &self.waits {
-            Waits::NotYet(_) => None,
-            Waits::In(slot) => Some(books.present.leave(*slot)),
-        };
+        let left = (self.slot != NOT_YET).then(|| books.present.leave(self.slot));
         let stop = books.stops.ended(self.id);
         books.scope.child_cut();
         drop(books);
@@ -453,9 +444,9 @@ impl<M: Membership> Life<M> {
 
     /// Puts the child on the list of those who wait, unless it has to look first.
     pub(crate) fn enter(&mut self, waker: &Waker) {
-        if let Waits::NotYet(label) = &self.waits {
-            if let Ok(slot) = self.node().enter(self.seen, label.clone(), waker.clone()) {
-                self.waits = Waits::In(slot);
+        if self.slot == NOT_YET {
+            if let Some(slot) = self.node().enter(self.seen, self.place, waker.clone()) {
+                (self.slot, self.unlisted) = (slot, false);
             }
         }
     }

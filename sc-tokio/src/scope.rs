@@ -41,6 +41,15 @@ use crate::rt::{self, CancellationToken, Instant, JoinHandle};
 /// ```
 ///
 /// There is no `'static` handle to a scope, and no way to clone one: whoever can spawn is inside.
+///
+/// ```compile_fail
+/// # use sc_tokio::{Cancelled, scope};
+/// # async fn f() -> Result<(), Cancelled> {
+/// let escaped = scope(async |s| Ok::<_, Cancelled>(s)).await?; // the reference is the closure's
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Against `tokio_util`'s `TaskTracker`: that one is cloned freely and accepts tasks after `close`;
 /// it counts, and neither cancels nor collects failures. Use it where only counting is wanted.
 pub struct Scope<E> {
@@ -209,6 +218,20 @@ impl<E: Debug + Send + 'static> Scope<E> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// A child is `'static`; one that borrows is [`spawn_borrowed`](crate::Nursery::spawn_borrowed)'s:
+    ///
+    /// ```compile_fail
+    /// # use sc_tokio::{Cancelled, nursery};
+    /// # async fn f() -> Result<(), Cancelled> {
+    /// nursery!(async |n| {
+    ///     let local = String::new();
+    ///     n.spawn(async { Ok(local.len()) }); // may outlive `local`
+    ///     Ok(())
+    /// })
+    /// .await
+    /// # }
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Child<'_, <F::Output as ChildOutput<E>>::Value, E>
     where
@@ -238,6 +261,19 @@ impl<E: Debug + Send + 'static> Scope<E> {
     ///     n.spawn_with(async |n: &Scope<Cancelled>| {
     ///         n.spawn(async { /* a sibling */ });
     ///     });
+    ///     Ok(())
+    /// })
+    /// .await
+    /// # }
+    /// ```
+    ///
+    /// The reference cannot leave the child:
+    ///
+    /// ```compile_fail
+    /// # use sc_tokio::{Cancelled, Scope, nursery};
+    /// # async fn f() -> Result<(), Cancelled> {
+    /// nursery!(async |n| {
+    ///     let escaped = n.spawn_with(async |n: &Scope<Cancelled>| Ok::<_, Cancelled>(n));
     ///     Ok(())
     /// })
     /// .await

@@ -1,4 +1,4 @@
-//! Ways out of a scope that only the runtime can stop; `docs/ESCAPES.md` lists all of them.
+//! Ways out of a scope that only the runtime can stop; `docs/DESIGN.md` lists all of them.
 
 use std::future::{Future, IntoFuture, pending};
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! `docs/ESCAPES.md` claims that each way out is stopped, and names the proof: it has to exist.
+//! `docs/DESIGN.md` claims that each way out is stopped, and names the proof: it has to exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ fn root() -> PathBuf {
 }
 
 fn rows() -> Vec<Row> {
-    let text = fs::read_to_string(root().join("docs/ESCAPES.md")).expect("the table is there");
+    let text = fs::read_to_string(root().join("docs/DESIGN.md")).expect("the table is there");
     let rows = text.lines().filter_map(|line| {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let [number, way, stopper, .., proof] = cells.as_slice() else { return None };

@@ -1,4 +1,4 @@
-//! What must not compile, with the message it gives; and that `docs/ESCAPES.md` names what exists.
+//! What must not compile, with the message it gives; and that `docs/DESIGN.md` names what exists.
 //!
 //! The messages were recorded with the compiler that `RECORDED` names, and are compared with that one
 //! only: most of their words are rustc's. Any other compiler has to reject the same programs.

@@ -120,6 +120,8 @@ pub(crate) struct Books {
     pub(crate) abandoned: bool,
     pub(crate) waiters: Waiters,
     pub(crate) present: Present,
+    /// Numbers that were given to children which were then refused.
+    pub(crate) uncounted: u64,
     pub(crate) stops: Stops,
     /// Tasks whose handles are Tokio's own.
     pub(crate) ambient: AmbientTasks,
@@ -157,6 +159,7 @@ impl Books {
             abandoned: false,
             waiters: Waiters::default(),
             present: Present::default(),
+            uncounted: 0,
             stops: Stops::default(),
             ambient: AmbientTasks::default(),
             daemon: None,

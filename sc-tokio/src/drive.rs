@@ -203,7 +203,7 @@ where
 /// The outcome of a closed scope.
 fn finish<T, E: Send + 'static>(node: &Arc<Node>, value: Option<T>) -> Ended<T, E> {
     frame::closed();
-    let spawned = node.spawned();
+    let spawned = node.accepted();
     let outcome = node.books().scope.finish(value, spawned);
     Ended { outcome: outcome.map_err(fault::restore_error), node: Arc::clone(node) }
 }

@@ -27,6 +27,9 @@
 //! # }
 //! ```
 //!
+//! There are three ways in: [`nursery!`] (and [`scope`] without the macro), [`macro@scoped`] on an `async fn`, and
+//! [`spawn`], which has the signature and the handle of `tokio::spawn` and is owned by the nearest enclosing scope.
+//!
 //! The words used here (scope, nursery, body, child, frame, daemon, straggler) and the promises P1
 //! to P12 that the documentation cites are in `docs/DESIGN.md` of the repository.
 //!

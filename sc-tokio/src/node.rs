@@ -166,6 +166,11 @@ impl Node {
         self.spawned.load(Ordering::Acquire)
     }
 
+    /// How many children were accepted.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.spawned() - self.books().uncounted
+    }
+
     /// Whether anything ever changed for the children here.
     pub(crate) fn has_stops(&self) -> bool {
         self.word() >= EPOCH
@@ -259,8 +264,7 @@ impl Node {
         if let Some(outermost) = self.outermost_expired(now) {
             outermost.input(|books| books.scope.tick(now.into_std()));
         }
-        let (aborts, look, retired) = self.books().stops.tick(now);
-        drop(retired);
+        let (aborts, look) = self.books().stops.tick(now);
         if look {
             self.wake_present();
         }

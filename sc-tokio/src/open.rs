@@ -172,14 +172,31 @@ fn link(node: &Arc<Node>, opener: &Opener) {
         let mut books = node.books();
         books.parent = Some(Parent { node: parent, hold, daemon, slot });
         if deadline.is_some() {
-            let effects = books.scope.inherit_deadline(deadline);
+            let effects = books.scope.inherit_deadline(deadline.clone());
             books.apply(node, effects, &mut work);
         }
+    }
+    if deadline.is_some() {
+        inherit_latest(node, deadline, &mut work);
     }
     if let Some((cancelled, stop_at)) = told.or(cancelled) {
         node.inherit(&cancelled, stop_at, &mut work);
     }
     work.run();
+}
+
+/// The parent's deadline may have been moved, and the move handed down, between our reading it and
+/// writing it: then what we wrote is stale.
+fn inherit_latest(node: &Arc<Node>, mut written: Option<Deadline>, work: &mut Work) {
+    let Some(parent) = node.books().inherits_from() else { return };
+    loop {
+        let latest = parent.books().scope.deadline().cloned();
+        if latest == written {
+            return;
+        }
+        node.inherit_deadline(latest.clone(), work);
+        written = latest;
+    }
 }
 
 /// The scope that keeps a new one on its books. One whose future is gone may be drained already;

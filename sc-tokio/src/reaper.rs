@@ -121,7 +121,7 @@ pub(crate) fn report(node: &Arc<Node>) {
     if !node.is_closed() {
         return;
     }
-    let spawned = node.spawned();
+    let spawned = node.accepted();
     let outcome: Outcome<(), BoxedError> = node.books().scope.finish(None, spawned);
     let members = outcome.report().failed_members.clone();
     for (member, failure) in members.into_iter().zip(outcome.into_failures()) {

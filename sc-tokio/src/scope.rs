@@ -440,10 +440,15 @@ impl Node {
             return None;
         }
         let id = self.next_child();
-        self.expect_claim(id, kind);
-        if kind.daemon && !self.books().scope.admit_daemon(sc_core::ChildId::new(id)) {
-            return None;
+        if kind.daemon {
+            let mut books = self.books();
+            if !books.scope.admit_daemon(sc_core::ChildId::new(id)) {
+                // It has a number, and is no child.
+                books.uncounted += 1;
+                return None;
+            }
         }
+        self.expect_claim(id, kind);
         Some((hold, id, seen))
     }
 

@@ -27,6 +27,9 @@ pub(crate) struct Batch {
     due: bool,
 }
 
+/// How many cancellations of all present children are told apart.
+const BATCHES_KEPT: usize = 64;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Stops {
@@ -55,15 +58,28 @@ impl Stops {
     }
 
     /// Gives back what is to be dropped without the lock: the causes are the user's.
-    pub(crate) fn all_below(&mut self, below: u64, cancelled: Cancelled, at: Option<Instant>, due: bool) -> Vec<Batch> {
-        self.batches.push(Batch { below, cancelled, at, due });
-        self.merge()
+    pub(crate) fn all_below(
+        &mut self,
+        below: u64,
+        cancelled: Cancelled,
+        at: Option<Instant>,
+        due: bool,
+    ) -> Option<Batch> {
+        let batch = Batch { below, cancelled, at, due };
+        if self.batches.last().is_some_and(|last| last.below == below) {
+            // Nobody came since: they have been told, and the first reason wins (P6).
+            return Some(batch);
+        }
+        self.batches.push(batch);
+        // Later ones cover those of earlier ones, with another reason; that is what bounds the list.
+        (self.batches.len() > BATCHES_KEPT).then(|| self.batches.remove(0))
     }
 
     pub(crate) fn told(&self, id: u64) -> Option<Told> {
         if let Some(stop) = self.single.get(&id) {
             return Some(Told { cancelled: stop.cancelled.clone(), due: stop.due });
         }
+        // In the order they were told: the first that a child was present at is the one it obeys.
         let batch = self.batches.iter().find(|batch| id < batch.below)?;
         Some(Told { cancelled: batch.cancelled.clone(), due: batch.due })
     }
@@ -91,9 +107,8 @@ impl Stops {
         single.chain(batches).min()
     }
 
-    /// Marks what is due. Gives the tasks to abort, whether all who wait have to look, and what is to
-    /// be dropped without the lock.
-    pub(crate) fn tick(&mut self, now: Instant) -> (Vec<AbortHandle>, bool, Vec<Batch>) {
+    /// Marks what is due. Gives the tasks to abort, and whether all who wait have to look.
+    pub(crate) fn tick(&mut self, now: Instant) -> (Vec<AbortHandle>, bool) {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let mut aborts = Vec::new();
         let mut look = false;
@@ -106,22 +121,6 @@ impl Stops {
             batch.due = true;
             look = true;
         }
-        let retired = self.merge();
-        (aborts, look, retired)
-    }
-
-    /// Batches whose grace is over are as good as one.
-    fn merge(&mut self) -> Vec<Batch> {
-        // The oldest of equals: the first reason wins.
-        let due = self.batches.iter().enumerate().filter(|(_, batch)| batch.due);
-        let Some((newest, _)) = due.max_by_key(|(n, batch)| (batch.below, std::cmp::Reverse(*n))) else {
-            return Vec::new();
-        };
-        // Due ones first: whoever is in two batches obeys the stricter.
-        let kept = self.batches.remove(newest);
-        let (retired, waiting) = std::mem::take(&mut self.batches).into_iter().partition(|batch| batch.due);
-        self.batches = waiting;
-        self.batches.insert(0, kept);
-        retired
+        (aborts, look)
     }
 }

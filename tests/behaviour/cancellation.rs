@@ -150,6 +150,26 @@ fn cancel_children_stops_those_present_once_and_the_scope_goes_on() {
 }
 
 #[test]
+fn of_several_calls_of_cancel_children_each_child_obeys_the_first_it_was_present_at() {
+    both_flavours(|| async {
+        nursery!(async |n| -> Result<(), Cancelled> {
+            let first = n.spawn(pending::<()>());
+            n.cancel_children("one");
+            n.cancel_children("nobody came since");
+            let second = n.spawn(pending::<()>());
+            n.cancel_children("two");
+            for (child, why) in [(first, "one"), (second, "two")] {
+                let failure = child.join().await.unwrap_err();
+                assert!(failure.as_cancelled().unwrap().to_string().ends_with(why), "{failure:?}, expected {why}");
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    });
+}
+
+#[test]
 fn a_canceller_works_from_anywhere_and_after_the_end() {
     both_flavours(|| async {
         let mut kept = None;

@@ -129,7 +129,11 @@ impl<T, E> Outcome<T, E> {
 
     /// Changes the type of the errors.
     pub fn map_err<F>(self, mut f: impl FnMut(E) -> F) -> Outcome<T, F> {
-        let failures = self.failures.into_iter().map(|failure| failure.map(&mut f)).collect();
+        let failures = if self.failures.is_empty() {
+            Vec::new()
+        } else {
+            self.failures.into_iter().map(|failure| failure.map(&mut f)).collect()
+        };
         Outcome { kind: self.kind, value: self.value, failures, cancelled: self.cancelled, report: self.report }
     }
 

@@ -155,6 +155,7 @@ pub struct QueuedExit<E> {
 
 impl<E> Scope<E> {
     /// Opens a scope.
+    #[inline]
     pub fn new(config: Config) -> Self {
         Self {
             config,
@@ -385,7 +386,11 @@ impl<E> Scope<E> {
         }
         let kind = self.kind();
         let (records, _, unkept) = self.log.take();
-        let (failed_members, failures) = records.into_iter().map(|r| (r.member, r.failure)).unzip();
+        let (failed_members, failures) = if records.is_empty() {
+            (Vec::new(), Vec::new())
+        } else {
+            records.into_iter().map(|r| (r.member, r.failure)).unzip()
+        };
         let mut report = std::mem::take(&mut self.report);
         report.spawned = spawned;
         report.succeeded = spawned.saturating_sub(report.failed + report.panicked + report.cancelled);

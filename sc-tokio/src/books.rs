@@ -112,6 +112,8 @@ pub(crate) struct Books {
     pub(crate) changed: bool,
     /// The last hold is gone.
     pub(crate) released: bool,
+    /// When the body ended, if it was alone then.
+    pub(crate) drained_at: Option<std::time::Instant>,
     /// The driver is out of it: its future is gone.
     pub(crate) adopted: bool,
     /// Somebody has taken over from it.
@@ -144,6 +146,7 @@ pub(crate) struct Books {
 }
 
 impl Books {
+    #[inline]
     pub(crate) fn new(scope: Scope<BoxedError>, policy: Option<Box<dyn Judge>>) -> Self {
         Self {
             scope,
@@ -154,6 +157,7 @@ impl Books {
             observer: None,
             changed: false,
             released: false,
+            drained_at: None,
             adopted: false,
             carried: false,
             abandoned: false,
@@ -309,6 +313,7 @@ impl Books {
 pub(crate) struct Kept(Option<Books>);
 
 impl Kept {
+    #[inline]
     pub(crate) fn new(books: Books) -> Self {
         Self(Some(books))
     }

@@ -84,26 +84,34 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
         )
     };
     let now = Instant::now();
-    let mut options = setup.options.map_or_else(Options::default, |options| *options);
-    let origin =
-        Origin::new(next_id(), options.name.take().or(setup.name.map(|name| Name::Borrowed(name))), setup.place);
-    let deadline = own_deadline(&options, &origin, now);
-    let (watch, judge) = options.policy.take().unwrap_or((Watch::FailFast, None));
+    let mut options = setup.options;
+    // Most scopes have none, and an empty set of them is not made to be looked through.
+    let mut options = options.as_deref_mut();
+    let name = options.as_mut().and_then(|options| options.name.take());
+    let origin = Origin::new(next_id(), name.or(setup.name.map(|name| Name::Borrowed(name))), setup.place);
+    let deadline = options.as_ref().and_then(|options| own_deadline(options, &origin, now));
+    let policy = options.as_mut().and_then(|options| options.policy.take());
+    let (watch, judge) = policy.unwrap_or((Watch::FailFast, None));
     let scope = sc_core::Scope::new(Config {
         origin: origin.clone(),
         watch,
-        grace: options.grace,
-        warn_after: options.warn_after.unwrap_or(WARN_AFTER),
+        grace: options.as_ref().and_then(|options| options.grace),
+        warn_after: options.as_ref().and_then(|options| options.warn_after).unwrap_or(WARN_AFTER),
         deadline,
         opened_at: now.into_std(),
     });
     let has_deadline = scope.deadline().is_some();
     let mut books = Books::new(scope, judge);
-    books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);
-    books.external = options.cancel_on;
-    books.timer_is_optional = options.shielded;
-    let node = Node::new(origin, runtime, books, options.root);
-    if !options.shielded {
+    books.finalizer_timeout = FINALIZER_TIMEOUT;
+    let (mut shielded, mut root) = (false, false);
+    if let Some(options) = options {
+        books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);
+        books.external = options.cancel_on.take();
+        (shielded, root) = (options.shielded, options.root);
+    }
+    books.timer_is_optional = shielded;
+    let node = Node::new(origin, runtime, books, root);
+    if !shielded {
         let top = || crate::root::explicit(node.runtime()).map(Opener::at_the_top_of);
         if let Some(opener) = frame::current().or_else(top) {
             link(&node, &opener);

@@ -116,8 +116,12 @@ fn stepped(node: &Arc<Node>, by: By) {
 }
 
 pub(crate) fn drain(node: &Arc<Node>) {
-    let now = Instant::now().into_std();
-    node.input(|books| books.scope.drained(now));
+    node.input(|books| {
+        // Nobody was there but the body: it ended just now, and the clock is not asked twice. Whatever
+        // else could have told the scope a later time since then would have cancelled it.
+        let now = books.drained_at.filter(|_| books.scope.cancelled().is_none());
+        books.scope.drained(now.unwrap_or_else(|| Instant::now().into_std()))
+    });
 }
 
 fn drop_outputs(node: &Arc<Node>, outputs: Vec<Box<dyn Parked>>, cx: &mut Context<'_>) -> Poll<()> {

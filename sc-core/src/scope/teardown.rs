@@ -151,7 +151,7 @@ impl<E> Scope<E> {
     fn close(&mut self, now: Instant, effects: &mut Effects<E>) {
         self.keep_unclaimed(effects);
         // Only the end of the runtime leaves exits unjudged.
-        for exit in std::mem::take(&mut self.to_judge) {
+        while let Some(exit) = self.to_judge.pop_front() {
             if let Some(failure) = exit.failure {
                 self.keep(FailureRecord { member: exit.member, failure }, effects);
             }
@@ -166,7 +166,7 @@ impl<E> Scope<E> {
 
     /// Every handle is gone when the children are: what nobody claimed is the outcome's.
     fn keep_unclaimed(&mut self, effects: &mut Effects<E>) {
-        for record in std::mem::take(&mut self.claimable).into_values() {
+        while let Some((_, record)) = self.claimable.pop_first() {
             self.keep(record, effects);
         }
     }

@@ -76,7 +76,8 @@ where
 /// enclosing scope.
 ///
 /// The scope waits for a closure that runs; one that still waits for a thread when the scope is
-/// cancelled is dropped at once. See [`spawn`] for the rest.
+/// cancelled is dropped at once. (Its handle then says "cancelled" when a thread comes free; if one does
+/// in that very moment, it says "panicked".) See [`spawn`] for the rest.
 ///
 /// # Panics
 ///
@@ -109,9 +110,10 @@ where
     F::Output: 'static,
 {
     let place = Location::caller();
-    let admitted = owner().and_then(|owner| Some((owner.admit_ambient(place)?, owner)));
-    let Some((admitted, owner)) = admitted else {
-        drop(drop_quietly(future));
+    // A `LocalSet` can be polled without a runtime.
+    let Some(owner) = owner() else { return tokio::task::spawn_local(future) };
+    let Some(admitted) = owner.admit_ambient(place) else {
+        refuse_code(&owner, future, place);
         let task = tokio::task::spawn_local(pending());
         task.abort();
         return task;
@@ -145,6 +147,7 @@ where
     let task = rt::spawn(AmbientTask::shielded(admitted, code));
     // The scope's stop does not abort it; when its time is over it aborts itself.
     let _ = itself.set(task.abort_handle());
+    owner.books().ambient.push_shielded(task.abort_handle(), place);
     task
 }
 
@@ -195,6 +198,13 @@ fn refuse<R: Send + 'static>(
     code: impl Sized + 'static,
     place: &'static Location<'static>,
 ) -> JoinHandle<R> {
+    refuse_code(owner, code, place);
+    let task = rt::spawn(pending());
+    task.abort();
+    task
+}
+
+fn refuse_code(owner: &Arc<Node>, code: impl Sized + 'static, place: &'static Location<'static>) {
     owner.books().scope.note_refused();
     events::say(&Notice::Refused { origin: owner.origin().clone(), place });
     let owner = Arc::clone(owner);
@@ -203,9 +213,6 @@ fn refuse<R: Send + 'static>(
             owner.own_failure(sc_core::Member::some_child().at(place), panic);
         }
     });
-    let task = rt::spawn(pending());
-    task.abort();
-    task
 }
 
 impl Node {

@@ -50,12 +50,15 @@ pub(crate) struct DaemonTold {
 
 /// A scope below that is not closed.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about how it was opened")]
 pub(crate) struct Below {
     pub(crate) node: Arc<Node>,
     /// A daemon opened it, which is cancelled in its own time.
     pub(crate) by_daemon: bool,
     /// Its future lives in this scope's own, and is lost with it.
     pub(crate) in_future: bool,
+    /// A shielded task's: waited for and shown, and told nothing.
+    pub(crate) shielded: bool,
     /// It holds this scope open.
     pub(crate) holds: bool,
 }
@@ -244,7 +247,7 @@ impl Books {
         }
         if deadline_moved {
             let deadline = self.scope.deadline().cloned();
-            for below in self.nested.iter() {
+            for below in self.nested.iter().filter(|below| !below.shielded) {
                 work.deadline_below(&below.node, deadline.clone());
             }
         }
@@ -266,7 +269,7 @@ impl Books {
             work.cancel_token(token.clone());
         }
         work.wake(self.waiters.take());
-        for below in self.nested.iter().filter(|below| !below.by_daemon) {
+        for below in self.nested.iter().filter(|below| !below.by_daemon && !below.shielded) {
             work.cancel_below(&below.node, cancelled, self.scope.stop_at());
         }
         work.notice(Notice::Cancelled { origin: node.origin().clone(), cancelled: cancelled.clone() });

@@ -35,6 +35,8 @@ pub(crate) struct Options {
     /// Inherits nothing: a finalizer's scope. Its time-out is left out on a runtime without a timer,
     /// since nobody asked for it.
     pub(crate) shielded: bool,
+    /// Shielded, and yet on the books of the scope around it, which waits for it should its future be dropped (P3).
+    pub(crate) kept: bool,
     /// The program's root.
     pub(crate) root: bool,
 }
@@ -103,11 +105,11 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
     let has_deadline = scope.deadline().is_some();
     let mut books = Books::new(scope, judge);
     books.finalizer_timeout = FINALIZER_TIMEOUT;
-    let (mut shielded, mut root) = (false, false);
+    let (mut shielded, mut kept, mut root) = (false, false, false);
     if let Some(options) = options {
         books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);
         books.external = options.cancel_on.take();
-        (shielded, root) = (options.shielded, options.root);
+        (shielded, kept, root) = (options.shielded, options.kept, options.root);
     }
     books.timer_is_optional = shielded;
     let node = Node::new(origin, runtime, books, root);
@@ -117,6 +119,10 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
             link(&node, &opener);
         }
         frame::opened(&node);
+    } else if kept {
+        if let Some(opener) = frame::current() {
+            keep(&node, &opener.node);
+        }
     }
     if has_deadline {
         // One that has passed already: the scope is born cancelled (P8).
@@ -156,7 +162,7 @@ fn link(node: &Arc<Node>, opener: &Opener) {
     let (parent, hold) = if by_daemon { (Arc::clone(frame_scope), None) } else { nearest_live(frame_scope) };
     let (slot, deadline, cancelled) = {
         let mut books = parent.books();
-        let below = Below { node: Arc::clone(node), by_daemon, in_future, holds: hold.is_some() };
+        let below = Below { node: Arc::clone(node), by_daemon, in_future, shielded: false, holds: hold.is_some() };
         let slot = books.nested.enter(below);
         if let Some(id) = daemon {
             books.scope.daemon_scope_opened(ChildId::new(id));
@@ -205,6 +211,15 @@ fn inherit_latest(node: &Arc<Node>, mut written: Option<Deadline>, work: &mut Wo
         node.inherit_deadline(latest.clone(), work);
         written = latest;
     }
+}
+
+/// Puts a shielded scope on the books of the scope around it: waited for and shown, but told nothing.
+fn keep(node: &Arc<Node>, around: &Arc<Node>) {
+    let (parent, hold) = nearest_live(around);
+    let below =
+        Below { node: Arc::clone(node), by_daemon: false, in_future: false, shielded: true, holds: hold.is_some() };
+    let slot = parent.books().nested.enter(below);
+    node.books().parent = Some(Parent { node: parent, hold, daemon: None, slot });
 }
 
 /// The scope that keeps a new one on its books. One whose future is gone may be drained already;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use sc_core::{CancelRequest, Failure, FailureRecord, Outcome, OutcomeKind, Reason, Supervise};
 
@@ -18,7 +19,7 @@ use crate::hold::Hold;
 use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::open;
-use crate::rt::{Handle, JoinHandle, RuntimeId, id_of, thread_local};
+use crate::rt::{self, Handle, JoinHandle, RuntimeId, id_of, thread_local};
 
 /// The roots of the runtimes that have one.
 static ROOTS: Mutex<Vec<(RuntimeId, Weak<Node>)>> = Mutex::new(Vec::new());
@@ -36,6 +37,9 @@ fn roots() -> std::sync::MutexGuard<'static, Vec<(RuntimeId, Weak<Node>)>> {
 /// The root of the current runtime; `None` outside a runtime.
 pub(crate) fn current() -> Option<Arc<Node>> {
     let runtime = id_of(&Handle::try_current().ok()?);
+    if let Some(node) = explicit_of(runtime) {
+        return Some(node);
+    }
     let cached = CACHE.try_with(|cache| {
         let cached = cache.take();
         let node = cached.as_ref().filter(|(id, _)| *id == runtime).map(|(_, hold)| Arc::clone(hold.node()));
@@ -77,12 +81,17 @@ static EXPLICIT: AtomicUsize = AtomicUsize::new(0);
 /// The root that the program opened on the current runtime, if it did: what is opened outside any
 /// frame is below it.
 pub(crate) fn explicit(runtime: &Handle) -> Option<Arc<Node>> {
+    explicit_of(id_of(runtime))
+}
+
+fn explicit_of(runtime: RuntimeId) -> Option<Arc<Node>> {
     if EXPLICIT.load(Ordering::Acquire) == 0 {
         return None;
     }
-    let runtime = id_of(runtime);
-    let found = roots().iter().find(|(id, _)| *id == runtime).and_then(|(_, node)| node.upgrade());
-    found.filter(|node| !node.is_root() && !node.is_closed())
+    // Upgraded under the lock, looked at (and perhaps dropped) without it.
+    let found: Vec<_> =
+        roots().iter().filter(|(id, _)| *id == runtime).filter_map(|(_, node)| node.upgrade()).collect();
+    found.into_iter().find(|node| !node.is_root() && !node.is_closed())
 }
 
 /// Takes the place of the runtime's root while it lives.
@@ -128,12 +137,15 @@ impl Drop for Registered {
 /// ```
 #[derive(Debug, Default)]
 #[must_use = "a root does nothing unless run"]
-pub struct Root(());
+pub struct Root {
+    /// Waits a moment for tasks that are about to end before it calls them left behind.
+    patient: bool,
+}
 
 impl Root {
     /// A root with default settings.
     pub const fn new() -> Self {
-        Self(())
+        Self { patient: false }
     }
 
     /// Runs `main` as the body of the root scope of the current runtime.
@@ -143,13 +155,14 @@ impl Root {
     /// Goes on with a panic of `main`, after everything is joined. Outside a Tokio runtime.
     #[track_caller]
     pub fn run<F: Future>(self, main: F) -> impl Future<Output = RootEnd<F::Output>> {
+        let patient = self.patient;
         let scope = NurseryBuilder::new(async move {
             let nursery = Nursery::<Infallible>::open();
             let node = Arc::clone(nursery.node());
             let _registered = Registered::new(id_of(node.runtime()), &node);
             let body = async {
                 let value = main.await;
-                let left = left_behind(&node).await;
+                let left = left_behind(&node, patient).await;
                 node.cancel(CancelRequest::because(Reason::MainReturned));
                 Ok((value, left))
             };
@@ -184,12 +197,20 @@ fn end<T>(outcome: Outcome<(T, Vec<&'static Location<'static>>), Infallible>) ->
 
 /// Where the tasks that outlive the main function were spawned. Those that are about to end, since
 /// whatever they waited for has happened, are given a chance to.
-async fn left_behind(node: &Arc<Node>) -> Vec<&'static Location<'static>> {
+async fn left_behind(node: &Arc<Node>, patient: bool) -> Vec<&'static Location<'static>> {
     for _ in 0..32 {
         if node.living_children() == 0 {
             break;
         }
         ambient::yield_now().await;
+    }
+    // On another thread such a task may need a moment of real time, which a thread can wait for
+    // without the runtime's timer.
+    for _ in 0..if patient { 20 } else { 0 } {
+        if node.living_children() == 0 {
+            break;
+        }
+        let _ = rt::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await;
     }
     node.places()
 }
@@ -238,7 +259,7 @@ pub async fn run_main<R, F: Future<Output = R>>(main: F) -> R {
 /// If the test left tasks behind.
 #[doc(hidden)]
 pub async fn run_test<R, F: Future<Output = R>>(test: F) -> R {
-    let ended = Root::new().run(test).await;
+    let ended = Root { patient: true }.run(test).await;
     let left = ended.left_behind();
     let places: Vec<_> = left.iter().map(ToString::to_string).collect();
     assert!(left.is_empty(), "the test left {} tasks behind, spawned at:\n  {}", left.len(), places.join("\n  "));
@@ -280,7 +301,13 @@ impl RootHandle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        ambient::spawn_into(&self.node, future, Location::caller())
+        let place = Location::caller();
+        // An implicit root is open while a thread of its runtime remembers it; if none does, there
+        // is another.
+        let kept = self.node.hold();
+        let drained = kept.is_none() && self.node.is_root();
+        let node = drained.then(current).flatten().unwrap_or_else(|| Arc::clone(&self.node));
+        ambient::spawn_into(&node, future, place)
     }
 
     /// How many tasks and scopes' children the root has.

@@ -19,6 +19,19 @@ async fn a_test_that_leaves_a_task_behind_fails_and_says_where_it_was_spawned() 
     sc_tokio::spawn(pending::<()>());
 }
 
+#[sc_tokio::test]
+#[should_panic(expected = "behaviour/entry.rs:")]
+async fn a_shielded_task_left_behind_is_one_too() {
+    sc_tokio::spawn_shielded(Duration::from_millis(1), pending::<()>());
+}
+
+#[sc_tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_is_about_to_end_on_another_thread_is_not_left_behind() {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    sc_tokio::spawn(async move { sender.send(vec![0_u8; 1 << 22]) });
+    receiver.await.unwrap();
+}
+
 #[sc_tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_takes_tokios_arguments() -> Result<(), Cancelled> {
     nursery!(async |n| {

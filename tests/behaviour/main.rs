@@ -1,6 +1,7 @@
 //! One file per behaviour.
 
 mod ambient;
+mod ambient_corners;
 mod blocking;
 mod borrowed;
 mod cancellation;
@@ -15,6 +16,7 @@ mod grace;
 mod join;
 mod peers;
 mod policies;
+mod root;
 mod scoped;
 mod sizes;
 mod spawning;

@@ -30,6 +30,9 @@ use crate::rt::{self, AbortHandle, JoinHandle};
 pub(crate) struct AmbientTasks {
     tasks: Vec<(u64, AbortHandle, &'static Location<'static>)>,
     sweep_at: usize,
+    /// Those that no stop of the scope aborts: here for [`places`](Self::places) only.
+    shielded: Vec<(AbortHandle, &'static Location<'static>)>,
+    sweep_shielded_at: usize,
 }
 
 impl AmbientTasks {
@@ -48,6 +51,15 @@ impl AmbientTasks {
         None
     }
 
+    /// Keeps a shielded one.
+    pub(crate) fn push_shielded(&mut self, task: AbortHandle, place: &'static Location<'static>) {
+        if self.shielded.len() >= self.sweep_shielded_at.max(64) {
+            self.shielded.retain(|(task, _)| !task.is_finished());
+            self.sweep_shielded_at = self.shielded.len() * 2;
+        }
+        self.shielded.push((task, place));
+    }
+
     pub(crate) fn take(&mut self) -> Vec<AbortHandle> {
         std::mem::take(&mut self.tasks).into_iter().map(|(_, task, _)| task).collect()
     }
@@ -61,7 +73,9 @@ impl AmbientTasks {
 
     /// Where those that live were spawned.
     pub(crate) fn places(&self) -> Vec<&'static Location<'static>> {
-        self.tasks.iter().filter(|(_, task, _)| !task.is_finished()).map(|(_, _, place)| *place).collect()
+        let tasks = self.tasks.iter().map(|(_, task, place)| (task, *place));
+        let shielded = self.shielded.iter().map(|(task, place)| (task, *place));
+        tasks.chain(shielded).filter(|(task, _)| !task.is_finished()).map(|(_, place)| place).collect()
     }
 }
 
@@ -125,7 +139,7 @@ impl<F: Future> Future for AmbientTask<F> {
         }
         match ran {
             Ran::Done(()) => {
-                this.life.enter(cx.waker());
+                this.life.enter_as(cx.waker());
                 Poll::Pending
             }
             Ran::Panicked(panic) => {
@@ -153,15 +167,15 @@ fn split(panic: Panic) -> (Panic, Box<dyn Any + Send>) {
 /// program's outcome comes too late for it, if there is one.
 fn end_life(life: &mut Life<Hold>, end: End<BoxedError>, destructor: Option<Panic>) {
     if life.node().tells_at_once() {
-        let failed = match end {
-            End::Failed(failure) => Some(failure),
-            _ => None,
+        let (end, failed) = match end {
+            End::Failed(failure) => (End::Value, Some(failure)),
+            end => (end, None),
         };
         let member = life.member();
         for failure in failed.into_iter().chain(destructor.map(Failure::Panic)) {
             crate::hook::unhandled(life.node().origin(), FailureRecord { member: member.clone(), failure });
         }
-        life.record(End::Value, None);
+        life.record(end, None);
     } else {
         life.record(end, destructor);
     }
@@ -187,10 +201,14 @@ impl<F> Queued<F> {
 
 impl<F: Send + 'static> Wake for Queued<F> {
     fn wake(self: Arc<Self>) {
-        let stop = {
+        // Whoever woke us took our waker; it may have concerned somebody else. Back on the list first, then look.
+        let waker = Waker::from(Arc::clone(&self));
+        let (stop, old) = {
             let queued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            queued.as_ref().is_some_and(|(_, life)| life.is_to_stop())
+            let old = queued.as_ref().map(|(_, life)| life.renew(waker));
+            (queued.as_ref().is_some_and(|(_, life)| life.is_to_stop()), old)
         };
+        drop(old);
         if stop {
             self.end_unrun();
         }
@@ -262,7 +280,7 @@ pub(super) async fn shielded<F: Future>(
         let _ = crate::cancellation::Cancellation::new(&owner).await;
         rt::sleep(limit).await;
     };
-    let options = Options { shielded: true, cancel_on: Some(Box::pin(over)), ..Options::default() };
+    let options = Options { shielded: true, kept: true, cancel_on: Some(Box::pin(over)), ..Options::default() };
     let setup = Setup { place, name: None, options: Some(Box::new(options)) };
     let scope = async move {
         let nursery = Nursery::<Cancelled>::open();

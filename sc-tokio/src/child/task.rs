@@ -442,15 +442,6 @@ impl<M: Membership> Life<M> {
         drop((left, stop));
     }
 
-    /// Puts the child on the list of those who wait, unless it has to look first.
-    pub(crate) fn enter(&mut self, waker: &Waker) {
-        if self.slot == NOT_YET {
-            if let Some(slot) = self.node().enter(self.seen, self.place, waker.clone()) {
-                (self.slot, self.unlisted) = (slot, false);
-            }
-        }
-    }
-
     /// Dropped by its user, through a handle of Tokio's own, if nobody else told it to stop.
     pub(crate) fn end_by_user(&mut self) -> (End<BoxedError>, Gone) {
         match self.end_from_outside() {

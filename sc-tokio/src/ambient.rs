@@ -239,9 +239,13 @@ impl Node {
         }
     }
 
-    /// Where the ambient tasks and the waiting children were spawned.
+    /// Where the ambient tasks were spawned, and the scopes opened that are in no frame.
     pub(crate) fn places(&self) -> Vec<&'static Location<'static>> {
-        self.books().ambient.places()
+        let books = self.books();
+        let mut places = books.ambient.places();
+        let at_top = books.nested.iter().filter(|below| below.at_top);
+        places.extend(at_top.map(|below| below.node.origin().place()));
+        places
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Below {
     pub(crate) in_future: bool,
     /// A shielded task's: waited for and shown, and told nothing.
     pub(crate) shielded: bool,
+    /// It was opened in no frame, below a program's root.
+    pub(crate) at_top: bool,
     /// It holds this scope open.
     pub(crate) holds: bool,
 }

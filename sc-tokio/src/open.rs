@@ -158,11 +158,13 @@ fn link(node: &Arc<Node>, opener: &Opener) {
         _ => None,
     };
     let by_daemon = daemon.is_some();
+    let at_top = who == Who::Body && !in_future;
     // What a daemon opens does not keep the scope from draining, or the daemon would never be stopped.
     let (parent, hold) = if by_daemon { (Arc::clone(frame_scope), None) } else { nearest_live(frame_scope) };
     let (slot, deadline, cancelled) = {
         let mut books = parent.books();
-        let below = Below { node: Arc::clone(node), by_daemon, in_future, shielded: false, holds: hold.is_some() };
+        let below =
+            Below { node: Arc::clone(node), by_daemon, in_future, shielded: false, at_top, holds: hold.is_some() };
         let slot = books.nested.enter(below);
         if let Some(id) = daemon {
             books.scope.daemon_scope_opened(ChildId::new(id));
@@ -216,8 +218,14 @@ fn inherit_latest(node: &Arc<Node>, mut written: Option<Deadline>, work: &mut Wo
 /// Puts a shielded scope on the books of the scope around it: waited for and shown, but told nothing.
 fn keep(node: &Arc<Node>, around: &Arc<Node>) {
     let (parent, hold) = nearest_live(around);
-    let below =
-        Below { node: Arc::clone(node), by_daemon: false, in_future: false, shielded: true, holds: hold.is_some() };
+    let below = Below {
+        node: Arc::clone(node),
+        by_daemon: false,
+        in_future: false,
+        shielded: true,
+        at_top: false,
+        holds: hold.is_some(),
+    };
     let slot = parent.books().nested.enter(below);
     node.books().parent = Some(Parent { node: parent, hold, daemon: None, slot });
 }

@@ -198,8 +198,9 @@ fn end<T>(outcome: Outcome<(T, Vec<&'static Location<'static>>), Infallible>) ->
 /// Where the tasks that outlive the main function were spawned. Those that are about to end, since
 /// whatever they waited for has happened, are given a chance to.
 async fn left_behind(node: &Arc<Node>, patient: bool) -> Vec<&'static Location<'static>> {
+    let nothing_lives = || node.living_children() == 0 && node.places().is_empty();
     for _ in 0..32 {
-        if node.living_children() == 0 {
+        if nothing_lives() {
             break;
         }
         ambient::yield_now().await;
@@ -207,7 +208,7 @@ async fn left_behind(node: &Arc<Node>, patient: bool) -> Vec<&'static Location<'
     // On another thread such a task may need a moment of real time, which a thread can wait for
     // without the runtime's timer.
     for _ in 0..if patient { 20 } else { 0 } {
-        if node.living_children() == 0 {
+        if nothing_lives() {
             break;
         }
         let _ = rt::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await;
@@ -234,7 +235,7 @@ impl<T> RootEnd<T> {
         self.value
     }
 
-    /// Where the tasks were spawned that were still alive when the main future returned, and were
+    /// Where the tasks were spawned, and the scopes opened on tasks of Tokio's own, that were still alive when the main future returned, and were
     /// then cancelled and joined.
     pub fn left_behind(&self) -> &[&'static Location<'static>] {
         &self.left

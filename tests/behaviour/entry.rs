@@ -25,6 +25,13 @@ async fn a_shielded_task_left_behind_is_one_too() {
     sc_tokio::spawn_shielded(Duration::from_millis(1), pending::<()>());
 }
 
+#[sc_tokio::test]
+#[should_panic(expected = "behaviour/entry.rs:")]
+async fn so_is_a_scope_on_a_task_of_tokios_own() {
+    tokio::task::spawn(async { nursery!(async |_n| -> Result<(), Cancelled> { pending().await }).await });
+    tokio::task::yield_now().await;
+}
+
 #[sc_tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_is_about_to_end_on_another_thread_is_not_left_behind() {
     let (sender, receiver) = tokio::sync::oneshot::channel();

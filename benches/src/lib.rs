@@ -3,6 +3,8 @@
 //! Timings and allocation counts come from different programs, since an allocator that counts is
 //! slower than one that does not. They meet in one table of [`Row`]s.
 
+#![forbid(unsafe_code)]
+
 pub mod report;
 pub mod spread;
 pub mod work;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use sc_core::{CancelRequest, Failure, FailureRecord, Outcome, OutcomeKind, Reason, Supervise};
+use sc_core::{CancelRequest, Cancelled, Failure, FailureRecord, Outcome, OutcomeKind, Reason, Supervise};
 
 use crate::ambient;
 use crate::builder::NurseryBuilder;
@@ -152,7 +152,8 @@ impl Root {
     ///
     /// # Panics
     ///
-    /// Goes on with a panic of `main`, after everything is joined. Outside a Tokio runtime.
+    /// Goes on with a panic of `main`, after everything is joined. Outside a Tokio runtime. If it
+    /// was carried out of the frame that polled it first, so that it was cancelled without a value.
     #[track_caller]
     pub fn run<F: Future>(self, main: F) -> impl Future<Output = RootEnd<F::Output>> {
         let patient = self.patient;
@@ -169,13 +170,27 @@ impl Root {
             drive(&nursery, body).await
         });
         let scope = scope.rooted().named("root").policy(Supervise).outcome();
-        async move { end(scope.await) }
+        async move {
+            match end(scope.await) {
+                Ok(ended) => ended,
+                // The scope around this root is cancelled, and about to drop the frame that awaits us.
+                Err(cancelled) if cancelled.is_inherited() => std::future::pending().await,
+                Err(cancelled) => {
+                    panic!("a root was carried out of the frame that opened it, and awaited there: {cancelled}")
+                }
+            }
+        }
     }
 }
 
 /// Takes a root's outcome apart: failures of its tasks go to the hook, its own panic goes on.
-fn end<T>(outcome: Outcome<(T, Vec<&'static Location<'static>>), Infallible>) -> RootEnd<T> {
-    let origin = outcome.cancelled().map(|cancelled| cancelled.origin().clone());
+///
+/// # Errors
+///
+/// If it was cancelled before its body gave a value.
+fn end<T>(outcome: Outcome<(T, Vec<&'static Location<'static>>), Infallible>) -> Result<RootEnd<T>, Cancelled> {
+    let cancelled = outcome.cancelled().cloned();
+    let origin = cancelled.as_ref().map(|cancelled| cancelled.origin().clone());
     let members = outcome.report().failed_members.clone();
     let report = outcome.report().clone();
     let failed = outcome.kind() == OutcomeKind::Failed;
@@ -188,10 +203,11 @@ fn end<T>(outcome: Outcome<(T, Vec<&'static Location<'static>>), Infallible>) ->
             crate::hook::unhandled(origin, FailureRecord { member, failure });
         }
     }
-    match (primary, value) {
-        (Some(Failure::Panic(panic)), _) => panic.resume(),
-        (_, Some((value, left))) => RootEnd { value, left, report },
-        _ => unreachable!("the body of a root gives a value or panics"),
+    match (primary, value, cancelled) {
+        (Some(Failure::Panic(panic)), ..) => panic.resume(),
+        (_, Some((value, left)), _) => Ok(RootEnd { value, left, report }),
+        (_, None, Some(cancelled)) => Err(cancelled),
+        (_, None, None) => unreachable!("a scope without a value has failed or was cancelled"),
     }
 }
 

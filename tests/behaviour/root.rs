@@ -2,7 +2,9 @@
 
 use std::future::pending;
 
-use sc_tokio::Root;
+use std::time::Duration;
+
+use sc_tokio::{Cancelled, Reason, Root, nursery};
 use tokio::task::yield_now;
 
 use crate::support::Live;
@@ -45,4 +47,58 @@ fn a_roots_report_counts_what_it_cancelled() {
         yield_now().await;
     }));
     assert_eq!((ended.report().succeeded, ended.report().cancelled), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_root_inside_a_cancelled_scope_ends_with_it_and_panics_at_nobody() {
+    let live = Live::new();
+    let outcome = nursery!(async |n| -> Result<(), Cancelled> {
+        let guard = live.one();
+        let stop = n.canceller();
+        Root::new()
+            .run(async move {
+                sc_tokio::spawn(async move {
+                    let _guard = guard;
+                    pending::<()>().await;
+                });
+                stop.cancel("from around the root");
+                pending::<()>().await;
+            })
+            .await;
+        Ok(())
+    })
+    .grace(Duration::from_secs(1))
+    .outcome()
+    .await;
+    assert!(outcome.failures().is_empty(), "{outcome:?}");
+    assert_eq!(outcome.cancelled().unwrap().reason(), Reason::Requested);
+    assert_eq!(live.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_root_in_a_child_that_is_stopped_alone_ends_with_it_and_panics_at_nobody() {
+    let outcome = nursery!(async |n| -> Result<(), Cancelled> {
+        let child = n.spawn(async {
+            Root::new().run(pending::<()>()).await;
+        });
+        yield_now().await;
+        child.cancel().await;
+        Ok(())
+    })
+    .grace(Duration::from_secs(1))
+    .outcome()
+    .await;
+    assert!(outcome.is_ok() && outcome.failures().is_empty(), "{outcome:?}");
+}
+
+#[tokio::test]
+#[should_panic(expected = "carried out of the frame that opened it")]
+async fn a_root_carried_out_of_its_frame_says_so() {
+    let carried = nursery!(async |_n| -> Result<_, Cancelled> {
+        let mut root = Box::pin(Root::new().run(pending::<()>()));
+        assert!(futures::poll!(root.as_mut()).is_pending());
+        Ok(root)
+    })
+    .await;
+    carried.unwrap().await;
 }

@@ -151,6 +151,24 @@ fn the_drain_of_a_dropped_scope_warns_too() {
     told.expect(Level::WARN, "draining for 10s and waits for child `orphan`");
 }
 
+/// Failures that the outcome's list has no room for.
+fn overflow_goes_to_the_hook(runtime: &tokio::runtime::Runtime, told: &Mutex<Vec<(Option<String>, String)>>) {
+    runtime.block_on(async {
+        let before = told.lock().unwrap().len();
+        let outcome = nursery!(<sc_tokio::Supervise> async |n| -> Result<(), String> {
+            for _ in 0..sc_tokio::FAILURES_KEPT + 6 {
+                n.spawn(async { Err::<(), _>(String::from("beyond the bound, for the hook")) });
+            }
+            Ok(())
+        })
+        .outcome()
+        .await;
+        assert_eq!(outcome.failures().len(), sc_tokio::FAILURES_KEPT);
+        assert_eq!(told.lock().unwrap().len() - before, 6, "each of them, once (P4)");
+        told.lock().unwrap().truncate(before);
+    });
+}
+
 /// The hook is one for the process: every use of it is in this test.
 #[test]
 fn every_failure_that_reaches_nobody_else_reaches_the_hook_once() {
@@ -198,6 +216,7 @@ fn every_failure_that_reaches_nobody_else_reaches_the_hook_once() {
             yield_now().await;
         }
     });
+    overflow_goes_to_the_hook(&runtime, &told);
     // What panics in a program's root is told when it happens.
     runtime.block_on(sc_tokio::Root::new().run(async {
         let before = told.lock().unwrap().len();

@@ -103,6 +103,11 @@ mod macros;
 #[cfg(feature = "macros")]
 pub use macros::{main, nursery, scoped, test};
 
+/// The programs of the guide, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/GUIDE.md")]
+mod guide {}
+
 /// What the macros expand to. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {

@@ -223,7 +223,7 @@ impl Node {
             return None;
         }
         let id = self.next_child();
-        Some(Admitted { member, id, seen, kind: ChildKind::LINKED, label: Label { place, name: None } })
+        Some(Admitted { member, id, seen, kind: ChildKind::LINKED, label: Label { place, name: None }, extra: None })
     }
 
     /// Keeps what stops a task. If the scope was stopped in between, the task is.

@@ -127,6 +127,8 @@ pub(crate) struct Books {
     pub(crate) abandoned: bool,
     pub(crate) waiters: Waiters,
     pub(crate) present: Present,
+    /// Somebody may wait in a queue, for a seat or for a thread: one who is not to sit out the grace there.
+    pub(crate) wakes_at_once: bool,
     /// Numbers that were given to children which were then refused.
     pub(crate) uncounted: u64,
     pub(crate) stops: Stops,
@@ -168,6 +170,7 @@ impl Books {
             abandoned: false,
             waiters: Waiters::default(),
             present: Present::default(),
+            wakes_at_once: false,
             uncounted: 0,
             stops: Stops::default(),
             ambient: AmbientTasks::default(),
@@ -267,6 +270,9 @@ impl Books {
 
     fn signal(&mut self, node: &Arc<Node>, cancelled: &Cancelled, work: &mut Work) {
         node.raise(CANCELLED);
+        if self.wakes_at_once {
+            work.wake(self.present.take_wakers());
+        }
         if let Some(token) = &self.token {
             work.cancel_token(token.clone());
         }

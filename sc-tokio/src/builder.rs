@@ -13,6 +13,7 @@ use sc_core::{Cancelled, Failure, Name, Outcome, Policy, ScopeError, Watch};
 
 use crate::drive::{Ended, Opening, drive};
 use crate::judge::Typed;
+use crate::limit::Limit;
 use crate::nursery::Nursery;
 use crate::open::{Options, Setup};
 use crate::rt::Instant;
@@ -167,6 +168,39 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
     /// allows, else not at all.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options().grace = Some(grace);
+        self
+    }
+
+    /// How many children run at once: a number, or a [`Limit`] that several scopes share.
+    ///
+    /// [`spawn`](crate::Scope::spawn) over the limit queues the child; [`reserve`](crate::Scope::reserve) waits for a
+    /// seat before there is a child to keep. What counts, and how children that wait for each other do not
+    /// deadlock, is told at [`Limit`].
+    ///
+    /// # Panics
+    ///
+    /// If it is zero; see [`Limit::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sc_tokio::{Cancelled, nursery};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Cancelled> {
+    /// nursery!(async |n| {
+    ///     for page in 0..100 {
+    ///         n.spawn(async move { let _fetched = page; }); // eight at a time
+    ///     }
+    ///     Ok(())
+    /// })
+    /// .limit(8)
+    /// .await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn limit(mut self, limit: impl Into<Limit>) -> Self {
+        self.options().limit = Some(limit.into());
         self
     }
 

@@ -1,5 +1,6 @@
 //! The handle of a child.
 
+mod attributes;
 mod blocking;
 mod borrowed;
 mod builder;
@@ -14,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 
 use sc_core::{CancelRequest, ChildId, ChildKind, Claim, Failure, Member, Reason};
 
+pub(crate) use attributes::{Attributes, Extra};
 pub use blocking::BlockingCx;
 pub(crate) use borrowed::BorrowedTask;
 pub use builder::TaskBuilder;
@@ -23,6 +25,7 @@ pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed};
 
 use crate::fault::{self, Fault};
 use crate::frame;
+use crate::limit;
 use crate::node::Node;
 use crate::parked::Parked;
 use crate::rt::{self, Instant, JoinHandle};
@@ -158,14 +161,15 @@ impl<'n, T, E> Child<'n, T, E> {
     /// The child's end, without taking an output that is not there.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Gone>> {
         let end = match &mut self.source {
-            Source::Task(task, _) => match std::task::ready!(Pin::new(task).poll(cx)) {
-                Ok(end) => end,
-                // Aborted before our wrapper could return, or dropped with its runtime.
-                Err(_) => Err(Gone::Cancelled(None)),
-            },
-            Source::Slot(slot) => std::task::ready!(slot.poll_output(cx)),
-            Source::Gone(gone) => Err(gone.clone()),
+            // Aborted before our wrapper could return, or dropped with its runtime.
+            Source::Task(task, _) => Pin::new(task).poll(cx).map(|end| end.unwrap_or(Err(Gone::Cancelled(None)))),
+            Source::Slot(slot) => slot.poll_output(cx),
+            Source::Gone(gone) => Poll::Ready(Err(gone.clone())),
             Source::Taken => return Poll::Pending,
+        };
+        let Poll::Ready(end) = end else {
+            limit::awaits(self.node(), self.id);
+            return Poll::Pending;
         };
         self.source = match &end {
             Ok(_) => Source::Taken,
@@ -352,6 +356,7 @@ impl<T, E> Drop for Child<'_, T, E> {
         let node = self.scope.node();
         self.waiting.leave(node);
         if !matches!(self.source, Source::Taken) {
+            limit::awaits_no_more(node, self.id);
             self.drop_source();
         }
         if node.handles_matter(self.kind) && !node.is_closed() {

@@ -216,6 +216,9 @@ impl<'env> Progress<'env> {
     }
 
     fn park(&mut self, node: &Arc<Node>, cx: &mut Context<'_>) -> bool {
+        if self.released {
+            crate::limit::awaits_scope(node);
+        }
         if node.books().adopted {
             return node.wait_for_close(cx);
         }

@@ -57,10 +57,12 @@ mod frame;
 mod hold;
 mod hook;
 mod judge;
+mod limit;
 mod node;
 mod nursery;
 mod open;
 mod parked;
+mod permit;
 mod present;
 mod reaper;
 mod root;
@@ -84,7 +86,9 @@ pub use builder::{Mapped, NurseryBuilder, NurseryFuture, OutcomeFuture, ViaFrom,
 pub use cancellation::{Cancellation, Canceller};
 pub use child::{BlockingCx, Child, ChildOutput, FinalizerOutput, Join, Never, Stopping, TaskBuilder};
 pub use hook::{UnhandledFailure, reset_failure_hook, set_failure_hook};
+pub use limit::{Limit, ZeroLimit};
 pub use nursery::Nursery;
+pub use permit::{Permit, Reserve, TryReserveError};
 pub use root::{Root, RootEnd, RootHandle, root};
 #[cfg(sc_shuttle)]
 #[doc(hidden)]

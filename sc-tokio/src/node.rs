@@ -21,6 +21,7 @@ use crate::child::Gone;
 use crate::events::{self, Notice};
 use crate::fault::BoxedError;
 use crate::hold::{Hold, WeakHold};
+use crate::limit::Limit;
 use crate::rt::{self, AtomicU64, Handle, Instant, Mutex, Ordering};
 use crate::stops::Told;
 use crate::wake::drop_quietly;
@@ -52,7 +53,16 @@ pub(crate) struct Node {
     /// A root's: failures of ambient tasks go to the hook when they happen, and do not wait for the
     /// end of the program.
     tells_at_once: bool,
+    /// How many children run at once.
+    limit: Option<Limit>,
     books: Mutex<Kept>,
+}
+
+/// What is settled about a scope when it opens.
+#[derive(Default)]
+pub(crate) struct Fixed {
+    pub(crate) tells_at_once: bool,
+    pub(crate) limit: Option<Limit>,
 }
 
 /// What a child that looked finds.
@@ -66,16 +76,17 @@ pub(crate) enum Status {
 }
 
 impl Node {
-    pub(crate) fn new(origin: Origin, runtime: Handle, books: Books, tells_at_once: bool) -> Arc<Self> {
-        Self::with(origin, Some(runtime), books, tells_at_once)
+    pub(crate) fn new(origin: Origin, runtime: Handle, books: Books, fixed: Fixed) -> Arc<Self> {
+        Self::with(origin, Some(runtime), books, fixed)
     }
 
     /// The scope of what is spawned outside any other.
     pub(crate) fn implicit_root(origin: Origin, books: Books) -> Arc<Self> {
-        Self::with(origin, None, books, true)
+        Self::with(origin, None, books, Fixed { tells_at_once: true, ..Fixed::default() })
     }
 
-    fn with(origin: Origin, runtime: Option<Handle>, books: Books, tells_at_once: bool) -> Arc<Self> {
+    fn with(origin: Origin, runtime: Option<Handle>, books: Books, fixed: Fixed) -> Arc<Self> {
+        let Fixed { tells_at_once, limit } = fixed;
         let watches_successes = books.scope.watches_successes();
         let handles_matter = books.scope.handles_matter(ChildKind::LINKED);
         let node = Arc::new(Self {
@@ -88,6 +99,7 @@ impl Node {
             watches_successes,
             handles_matter,
             tells_at_once,
+            limit,
             books: Mutex::new(Kept::new(books)),
         });
         let (first, weak) = Hold::first(Arc::clone(&node));
@@ -113,6 +125,12 @@ impl Node {
 
     pub(crate) fn tells_at_once(&self) -> bool {
         self.tells_at_once
+    }
+
+    /// How many children run at once.
+    #[inline]
+    pub(crate) fn limit(&self) -> Option<&Limit> {
+        self.limit.as_ref()
     }
 
     /// Whether this is an implicit root.

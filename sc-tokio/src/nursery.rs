@@ -5,9 +5,7 @@ use std::fmt::{self, Debug};
 use std::ops::Deref;
 use std::panic::Location;
 
-use sc_core::ChildKind;
-
-use crate::child::{BorrowedTask, Child, ChildOutput, TaskBuilder};
+use crate::child::{Attributes, BorrowedTask, Child, ChildOutput, TaskBuilder};
 use crate::open::{self, Setup};
 use crate::rt::{Mutex, lock, thread_local};
 use crate::scope::Scope;
@@ -114,7 +112,7 @@ impl<'env, E: Debug + Send + 'static> Nursery<'env, E> {
         F::Output: ChildOutput<E>,
         <F::Output as ChildOutput<E>>::Value: Send + 'env,
     {
-        crate::child::spawn_borrowed(self, future, ChildKind::LINKED, None, Location::caller())
+        crate::child::spawn_borrowed(self, future, Attributes::at(Location::caller()))
     }
 
     /// Begins a child with attributes; as [`Scope::task`], and offers borrowed children too.

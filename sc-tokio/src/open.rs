@@ -12,7 +12,8 @@ use crate::books::{Below, Books, Parent};
 use crate::frame::{self, Opener, Who};
 use crate::hold::Hold;
 use crate::judge::Judge;
-use crate::node::{Node, Status};
+use crate::limit::Limit;
+use crate::node::{Fixed, Node, Status};
 use crate::rt::{Handle, Instant};
 use crate::work::Work;
 
@@ -29,6 +30,7 @@ pub(crate) struct Options {
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) grace: Option<Duration>,
+    pub(crate) limit: Option<Limit>,
     pub(crate) finalizer_timeout: Option<Duration>,
     pub(crate) warn_after: Option<Duration>,
     pub(crate) cancel_on: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -105,14 +107,16 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
     let has_deadline = scope.deadline().is_some();
     let mut books = Books::new(scope, judge);
     books.finalizer_timeout = FINALIZER_TIMEOUT;
-    let (mut shielded, mut kept, mut root) = (false, false, false);
+    let (mut shielded, mut kept, mut fixed) = (false, false, Fixed::default());
     if let Some(options) = options {
         books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);
         books.external = options.cancel_on.take();
-        (shielded, kept, root) = (options.shielded, options.kept, options.root);
+        (shielded, kept) = (options.shielded, options.kept);
+        books.wakes_at_once = options.limit.is_some();
+        fixed = Fixed { tells_at_once: options.root, limit: options.limit.take() };
     }
     books.timer_is_optional = shielded;
-    let node = Node::new(origin, runtime, books, root);
+    let node = Node::new(origin, runtime, books, fixed);
     if !shielded {
         let top = || crate::root::explicit(node.runtime()).map(Opener::at_the_top_of);
         if let Some(opener) = frame::current().or_else(top) {

@@ -63,6 +63,24 @@ pub(crate) fn poll_unconstrained<T>(task: &mut JoinHandle<T>, cx: &mut Context<'
     Pin::new(&mut unconstrained(task)).poll(cx)
 }
 
+/// Runs a closure on a blocking thread of this runtime, from wherever the call comes.
+#[cfg(not(sc_shuttle))]
+pub(crate) fn spawn_blocking_on<R: Send + 'static>(
+    runtime: &Handle,
+    closure: impl FnOnce() -> R + Send + 'static,
+) -> JoinHandle<R> {
+    runtime.spawn_blocking(closure)
+}
+
+/// Shuttle's runtimes are all the same one.
+#[cfg(sc_shuttle)]
+pub(crate) fn spawn_blocking_on<R: Send + 'static>(
+    _: &Handle,
+    closure: impl FnOnce() -> R + Send + 'static,
+) -> JoinHandle<R> {
+    spawn_blocking(closure)
+}
+
 type JoinResult<T> = <JoinHandle<T> as Future>::Output;
 
 /// Waits.

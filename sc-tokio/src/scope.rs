@@ -7,15 +7,14 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sc_core::{CancelRequest, Cancelled, ChildKind, Deadline, Name, Reason, ScopeEnd, ScopeId};
+use sc_core::{CancelRequest, Cancelled, ChildKind, Deadline, Reason, ScopeEnd, ScopeId};
 
 use crate::cancellation::{Cancellation, Canceller};
 use crate::child::{
-    Admitted, BlockingCx, Child, ChildOutput, ChildTask, FinalizerOutput, Gone, Membership, TaskBuilder,
+    Admitted, Attributes, BlockingCx, Child, ChildOutput, ChildTask, FinalizerOutput, Gone, Membership, TaskBuilder,
 };
 use crate::hold::Hold;
 use crate::node::{Node, REFUSING};
-use crate::present::Label;
 use crate::rt::{self, CancellationToken, Instant, JoinHandle};
 
 /// A scope: spawns children, cancels them, knows its deadline.
@@ -182,10 +181,6 @@ impl<E> Scope<E> {
         }
         if moved { Ok(()) } else { Err(DeadlineExpired(())) }
     }
-
-    pub(crate) fn label(name: Option<Name>, place: &'static Location<'static>) -> Label {
-        Label { place, name }
-    }
 }
 
 impl<E: Debug + Send + 'static> Scope<E> {
@@ -239,7 +234,7 @@ impl<E: Debug + Send + 'static> Scope<E> {
         F::Output: ChildOutput<E>,
         <F::Output as ChildOutput<E>>::Value: Send + 'static,
     {
-        self.spawn_child(future, ChildKind::LINKED, None, Location::caller())
+        self.spawn_child(future, Attributes::at(Location::caller()))
     }
 
     /// Spawns a child that can spawn siblings: it gets the scope by reference.
@@ -286,7 +281,7 @@ impl<E: Debug + Send + 'static> Scope<E> {
         O: ChildOutput<E> + 'static,
         O::Value: Send + 'static,
     {
-        self.spawn_child_with(code, ChildKind::LINKED, None, Location::caller())
+        self.spawn_child_with(code, Attributes::at(Location::caller()))
     }
 
     /// Spawns a closure on a blocking thread.
@@ -305,12 +300,12 @@ impl<E: Debug + Send + 'static> Scope<E> {
         O: ChildOutput<E> + 'static,
         O::Value: Send + 'static,
     {
-        self.spawn_child_blocking(closure, ChildKind::LINKED, None, Location::caller())
+        self.spawn_child_blocking(closure, Attributes::at(Location::caller()))
     }
 
     /// Begins a child with attributes: a name, daemon, isolated.
     pub fn task(&self) -> TaskBuilder<'_, E> {
-        TaskBuilder::new(self)
+        TaskBuilder::with(self, Attributes::at(Location::caller()))
     }
 
     /// Registers a finalizer: it runs when every child has ended, on every exit (value, error, panic,
@@ -349,35 +344,27 @@ impl<E: Debug + Send + 'static> Scope<E> {
     pub(crate) fn spawn_child<F>(
         &self,
         future: F,
-        kind: ChildKind,
-        name: Option<Name>,
-        place: &'static Location<'static>,
+        attributes: Attributes,
     ) -> Child<'_, <F::Output as ChildOutput<E>>::Value, E>
     where
         F: Future + Send + 'static,
         F::Output: ChildOutput<E>,
         <F::Output as ChildOutput<E>>::Value: Send + 'static,
     {
+        let Attributes { kind, place, .. } = attributes;
         let Some((hold, id, seen)) = self.node.admit(kind) else {
             return Child::gone(self, kind, place, self.node.refuse(future, place));
         };
-        let label = Self::label(name, place);
         let task = if kind.daemon {
             drop(hold);
-            start(future, Admitted { member: Arc::clone(&self.node), id, seen, kind, label })
+            start(future, attributes.admitted(&self.node, Arc::clone(&self.node), id, seen))
         } else {
-            start(future, Admitted { member: hold, id, seen, kind, label })
+            start(future, attributes.admitted(&self.node, hold, id, seen))
         };
         Child::task(self, id, kind, place, task)
     }
 
-    pub(crate) fn spawn_child_with<F, O>(
-        &self,
-        code: F,
-        kind: ChildKind,
-        name: Option<Name>,
-        place: &'static Location<'static>,
-    ) -> Child<'_, O::Value, E>
+    pub(crate) fn spawn_child_with<F, O>(&self, code: F, attributes: Attributes) -> Child<'_, O::Value, E>
     where
         F: for<'a> ScopeFn<&'a Self, O> + Send + 'static,
         O: ChildOutput<E> + 'static,
@@ -388,31 +375,28 @@ impl<E: Debug + Send + 'static> Scope<E> {
             let scope = scope;
             code(&scope).await
         };
-        self.spawn_child(child, kind, name, place)
+        self.spawn_child(child, attributes)
     }
 
-    pub(crate) fn spawn_child_blocking<F, O>(
-        &self,
-        closure: F,
-        kind: ChildKind,
-        name: Option<Name>,
-        place: &'static Location<'static>,
-    ) -> Child<'_, O::Value, E>
+    pub(crate) fn spawn_child_blocking<F, O>(&self, closure: F, attributes: Attributes) -> Child<'_, O::Value, E>
     where
         F: FnOnce(&BlockingCx) -> O + Send + 'static,
         O: ChildOutput<E> + 'static,
         O::Value: Send + 'static,
     {
+        let Attributes { kind, place, .. } = attributes;
         let Some((hold, id, seen)) = self.node.admit(kind) else {
             return Child::gone(self, kind, place, self.node.refuse(closure, place));
         };
-        let label = Self::label(name, place);
         if kind.daemon {
             drop(hold);
-            let admitted = Admitted { member: Arc::clone(&self.node), id, seen, kind, label };
-            crate::child::spawn_blocking(self, closure, admitted)
+            crate::child::spawn_blocking(
+                self,
+                closure,
+                attributes.admitted(&self.node, Arc::clone(&self.node), id, seen),
+            )
         } else {
-            crate::child::spawn_blocking(self, closure, Admitted { member: hold, id, seen, kind, label })
+            crate::child::spawn_blocking(self, closure, attributes.admitted(&self.node, hold, id, seen))
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{Admitted, Child, ChildOutput, Gone, Membership, OutputSlot, Source};
 use crate::fault::BoxedError;
 use crate::frame::Ran;
 use crate::node::{Node, Status};
-use crate::rt::{self, Mutex, lock};
+use crate::rt::{self, Handle, Mutex, lock};
 use crate::scope::Scope;
 use crate::wake::wake_all;
 
@@ -88,13 +88,16 @@ where
     O: ChildOutput<E>,
     M: Membership,
 {
+    runtime: Handle,
     state: Mutex<State<F, O::Value, M>>,
     types: PhantomData<fn() -> (O, E)>,
 }
 
 struct State<F, T, M: Membership> {
-    /// Still waits for a thread.
+    /// Still waits for a thread, or for a seat under the scope's limit.
     queued: Option<(F, Life<M>)>,
+    /// Waits for a thread; before that, for a seat.
+    handed_over: bool,
     end: Option<Result<T, Gone>>,
     joiner: Option<Waker>,
     ended: bool,
@@ -112,7 +115,7 @@ where
     fn stop_queued(&self) {
         let queued = {
             let mut state = lock(&self.state);
-            let stop = state.queued.as_ref().is_some_and(|(_, life)| life.is_to_stop());
+            let stop = state.queued.as_ref().is_some_and(|(_, life)| life.is_told());
             if stop { state.queued.take() } else { None }
         };
         if let Some((closure, life)) = queued {
@@ -132,7 +135,7 @@ where
     fn run(&self) {
         let queued = lock(&self.state).queued.take();
         let Some((closure, mut life)) = queued else { return };
-        if life.is_to_stop() {
+        if life.is_told() {
             return self.end_unrun(closure, life);
         }
         let cx = BlockingCx { node: Arc::clone(life.node()), id: life.id(), daemon: life.is_daemon() };
@@ -149,6 +152,15 @@ where
         };
         life.record(end, None);
         self.deliver(result, life);
+    }
+
+    /// Whether the closure may be handed to a thread now.
+    fn is_seated(&self, waker: &Waker) -> bool {
+        let mut state = lock(&self.state);
+        let State { queued, handed_over, .. } = &mut *state;
+        let Some((_, life)) = queued.as_mut().filter(|_| !*handed_over) else { return false };
+        *handed_over = life.poll_seated(waker);
+        *handed_over
     }
 
     /// Ends a closure that never ran: stopped in the queue, or dropped with its runtime.
@@ -187,8 +199,15 @@ where
     M: Membership + Send + 'static,
 {
     fn wake(self: Arc<Self>) {
-        self.relist(Waker::from(Arc::clone(&self)));
+        let waker = Waker::from(Arc::clone(&self));
+        self.relist(waker.clone());
         self.stop_queued();
+        if self.is_seated(&waker) {
+            let runtime = self.runtime.clone();
+            let shell = Shell(self);
+            // Without its handle: what the closure gives lies in the cell.
+            drop(rt::spawn_blocking_on(&runtime, || shell.run()));
+        }
     }
 }
 
@@ -251,6 +270,18 @@ where
     }
 }
 
+impl<F, O, E, M> Shell<F, O, E, M>
+where
+    F: FnOnce(&BlockingCx) -> O,
+    O: ChildOutput<E>,
+    E: Debug + Send + 'static,
+    M: Membership,
+{
+    fn run(self) {
+        self.0.run();
+    }
+}
+
 /// Starts a blocking child.
 pub(crate) fn spawn_blocking<F, O, E, M>(scope: &Scope<E>, closure: F, admitted: Admitted<M>) -> Child<'_, O::Value, E>
 where
@@ -261,16 +292,15 @@ where
     M: Membership + Send + 'static,
 {
     let (id, kind, place) = (admitted.id, admitted.kind, admitted.label.place);
-    let state = State { queued: None, end: None, joiner: None, ended: false, handle_gone: false };
-    let cell = Arc::new(Cell { state: Mutex::new(state), types: PhantomData });
+    let state = State { queued: None, handed_over: false, end: None, joiner: None, ended: false, handle_gone: false };
+    let runtime = Handle::current();
+    let cell = Arc::new(Cell { runtime, state: Mutex::new(state), types: PhantomData });
     let mut life = Life::new(admitted);
     // Known from the start: it may wait long for a thread.
     life.enter_as(&Waker::from(Arc::clone(&cell)));
+    scope.node().books().wakes_at_once = true;
     lock(&cell.state).queued = Some((closure, life));
-    // It may have been woken in between, when there was nothing to take out.
+    // It may have been told to stop in between, when there was nothing to take out; and it may have a seat.
     Arc::clone(&cell).wake();
-    let shell = Shell(Arc::clone(&cell));
-    let run = move || shell.0.run();
-    drop(rt::spawn_blocking(run));
     Child::new(scope, id, kind, place, Source::Slot(cell))
 }

@@ -1,19 +1,17 @@
 //! Borrowed children: run inside the body's task, so they may borrow from around the block.
 
 use std::fmt::Debug;
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use sc_core::{ChildKind, Member, Name};
+use sc_core::Member;
 
-use super::{Admitted, Child, ChildOutput, ChildTask, Gone, OutputSlot, Source};
+use super::{Attributes, Child, ChildOutput, ChildTask, Gone, OutputSlot, Source};
 use crate::frame;
 use crate::node::Node;
 use crate::nursery::Nursery;
-use crate::present::Label;
 use crate::rt::{Mutex, lock};
 use crate::wake::{drop_quietly, wake_all};
 
@@ -123,9 +121,7 @@ where
 pub(crate) fn spawn_borrowed<'n, 'env, F, E>(
     nursery: &'n Nursery<'env, E>,
     future: F,
-    kind: ChildKind,
-    name: Option<Name>,
-    place: &'static Location<'static>,
+    attributes: Attributes,
 ) -> Child<'n, <F::Output as ChildOutput<E>>::Value, E>
 where
     F: Future + Send + 'env,
@@ -134,12 +130,12 @@ where
     E: Debug + Send + 'static,
 {
     let node = nursery.node();
-    let label = Label { place, name };
+    let Attributes { kind, place, .. } = attributes;
     let Some((id, seen)) = node.admit_borrowed() else {
         return Child::gone(nursery, kind, place, node.refuse(future, place));
     };
     node.expect_claim(id, kind);
-    let admitted = Admitted { member: Arc::clone(node), id, seen, kind, label };
+    let admitted = attributes.admitted(node, Arc::clone(node), id, seen);
     let state = State::Running { joiner: None, child: None };
     let cell = Arc::new(Cell(Mutex::new(state)));
     let task = Deliver { task: ChildTask::new(admitted, future), cell: Arc::clone(&cell) };

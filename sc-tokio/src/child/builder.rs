@@ -3,9 +3,9 @@
 use std::fmt::{self, Debug};
 use std::panic::Location;
 
-use sc_core::{ChildKind, Name};
+use sc_core::Name;
 
-use super::{BlockingCx, Child, ChildOutput};
+use super::{Attributes, BlockingCx, Child, ChildOutput};
 use crate::nursery::Nursery;
 use crate::scope::{Scope, ScopeFn};
 
@@ -39,26 +39,25 @@ use crate::scope::{Scope, ScopeFn};
 pub struct TaskBuilder<'n, E, N = ()> {
     scope: &'n Scope<E>,
     nursery: N,
-    kind: ChildKind,
-    name: Option<Name>,
+    attributes: Attributes,
 }
 
 impl<'n, E> TaskBuilder<'n, E> {
-    pub(crate) fn new(scope: &'n Scope<E>) -> Self {
-        Self { scope, nursery: (), kind: ChildKind::LINKED, name: None }
+    pub(crate) const fn with(scope: &'n Scope<E>, attributes: Attributes) -> Self {
+        Self { scope, nursery: (), attributes }
     }
 }
 
 impl<'n, 'env, E> TaskBuilder<'n, E, &'n Nursery<'env, E>> {
     pub(crate) fn in_nursery(nursery: &'n Nursery<'env, E>) -> Self {
-        Self { scope: nursery, nursery, kind: ChildKind::LINKED, name: None }
+        Self { scope: nursery, nursery, attributes: Attributes::at(Location::caller()) }
     }
 }
 
 impl<'n, E, N> TaskBuilder<'n, E, N> {
     /// Names the child, for messages and reports.
     pub fn name(mut self, name: impl Into<Name>) -> Self {
-        self.name = Some(name.into());
+        self.attributes.name = Some(name.into());
         self
     }
 
@@ -67,14 +66,15 @@ impl<'n, E, N> TaskBuilder<'n, E, N> {
     /// its turn. Not offered for borrowed children: they live in the body's task, which is over by
     /// then; stop one with [`Child::cancel`](crate::Child::cancel).
     pub fn daemon(self) -> TaskBuilder<'n, E> {
-        let Self { scope, kind, name, .. } = self;
-        TaskBuilder { scope, nursery: (), kind: ChildKind { daemon: true, ..kind }, name }
+        let Self { scope, mut attributes, .. } = self;
+        attributes.kind.daemon = true;
+        TaskBuilder { scope, nursery: (), attributes }
     }
 
     /// The child's failure is not the scope's: it belongs to whoever joins the child, else to the
     /// outcome's further failures.
     pub fn isolated(mut self) -> Self {
-        self.kind.isolated = true;
+        self.attributes.kind.isolated = true;
         self
     }
 }
@@ -95,7 +95,7 @@ where
         F::Output: ChildOutput<E>,
         <F::Output as ChildOutput<E>>::Value: Send + 'static,
     {
-        self.scope.spawn_child(future, self.kind, self.name, Location::caller())
+        self.scope.spawn_child(future, self.attributes.spawned_at(Location::caller()))
     }
 
     /// Spawns a child that can spawn siblings; see [`Scope::spawn_with`].
@@ -110,7 +110,7 @@ where
         O: ChildOutput<E> + 'static,
         O::Value: Send + 'static,
     {
-        self.scope.spawn_child_with(code, self.kind, self.name, Location::caller())
+        self.scope.spawn_child_with(code, self.attributes.spawned_at(Location::caller()))
     }
 
     /// Spawns a closure on a blocking thread; see [`Scope::spawn_blocking`].
@@ -125,7 +125,7 @@ where
         O: ChildOutput<E> + 'static,
         O::Value: Send + 'static,
     {
-        self.scope.spawn_child_blocking(closure, self.kind, self.name, Location::caller())
+        self.scope.spawn_child_blocking(closure, self.attributes.spawned_at(Location::caller()))
     }
 }
 
@@ -141,12 +141,12 @@ where
         F::Output: ChildOutput<E>,
         <F::Output as ChildOutput<E>>::Value: Send + 'env,
     {
-        super::spawn_borrowed(self.nursery, future, self.kind, self.name, Location::caller())
+        super::spawn_borrowed(self.nursery, future, self.attributes.spawned_at(Location::caller()))
     }
 }
 
 impl<E, N> fmt::Debug for TaskBuilder<'_, E, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskBuilder").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("TaskBuilder").field("attributes", &self.attributes).finish_non_exhaustive()
     }
 }

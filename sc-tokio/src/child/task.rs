@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 use sc_core::{Cancelled, ChildId, ChildKind, End, Exit, Failure, FailureRecord, Member, Panic, Told};
 
+use super::Extra;
 use super::output::ChildOutput;
 use crate::fault::{BoxedError, Fault};
 use crate::frame::{Ambient, Dead, Frame, Opened, Ran, Who};
@@ -87,6 +88,7 @@ pub(crate) struct Admitted<M> {
     pub(crate) seen: u64,
     pub(crate) kind: ChildKind,
     pub(crate) label: Label,
+    pub(crate) extra: Option<Box<Extra>>,
 }
 
 pin_project! {
@@ -129,6 +131,7 @@ pub(crate) struct Life<M: Membership> {
     told: Told,
     /// Our waker is not on the list: it never was, or was perhaps taken when an epoch began.
     unlisted: bool,
+    extra: Option<Box<Extra>>,
 }
 
 impl<F, E, M: Membership> ChildTask<F, E, M> {
@@ -151,6 +154,13 @@ where
         let life = this.life;
         if let Some(gone) = life.look(&mut || this.code.set(None)) {
             return Poll::Ready(Err(gone));
+        }
+        if life.extra.is_some() {
+            match life.poll_seat(cx, &mut || this.code.set(None)) {
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(gone)) => return Poll::Ready(Err(gone)),
+                Poll::Pending => return life.wait(cx, &mut || this.code.set(None)).map(Err),
+            }
         }
         let mut output = None;
         let (ran, dead) = life.run(|| {
@@ -185,7 +195,7 @@ where
 
 impl<M: Membership> Life<M> {
     pub(crate) fn new(admitted: Admitted<M>) -> Self {
-        let Admitted { member, id, seen, kind, label } = admitted;
+        let Admitted { member, id, seen, kind, label, extra } = admitted;
         let Label { place, name } = label;
         let slot = name.map_or(NOT_YET, |name| {
             let mut books = member.node().books();
@@ -194,7 +204,7 @@ impl<M: Membership> Life<M> {
             slot
         });
         let (member, opened) = (Some(member), Opened::default());
-        Self { member, opened, id, seen, place, slot, kind, told: Told::Nobody, unlisted: true }
+        Self { member, opened, id, seen, place, slot, kind, told: Told::Nobody, unlisted: true, extra }
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {
@@ -215,6 +225,19 @@ impl<M: Membership> Life<M> {
 
     pub(crate) fn is_to_stop(&self) -> bool {
         self.node().word() != self.seen && matches!(self.node().status(self.id, self.kind.daemon), Status::Stop(..))
+    }
+
+    /// Whether it has been told to stop, in its grace or not.
+    pub(crate) fn is_told(&self) -> bool {
+        self.node().word() != self.seen && !matches!(self.node().status(self.id, self.kind.daemon), Status::Run)
+    }
+
+    /// Whether it may run as far as the scope's limit goes; if not, the waker is told.
+    pub(crate) fn poll_seated(&mut self, waker: &Waker) -> bool {
+        match self.extra.as_mut().and_then(|extra| extra.seat.as_mut()) {
+            Some(seat) => seat.poll(&mut Context::from_waker(waker)).is_ready(),
+            None => true,
+        }
     }
 
     /// Puts the child on the list of those who wait, whatever it has been told meanwhile.
@@ -239,7 +262,10 @@ impl<M: Membership> Life<M> {
         let member = self.member.take().expect("a child is a member until its exit");
         let who = Who::Child { id: self.id, daemon: self.kind.daemon };
         let frame = Frame::new(member.lend(), who, std::mem::take(&mut self.opened));
-        let (frame, ran) = frame.run(code);
+        let (frame, ran) = match &mut self.extra {
+            None => frame.run(code),
+            Some(extra) => extra.around(|| frame.run(code)),
+        };
         self.member = Some(M::returned(frame.ambient));
         self.opened = frame.opened;
         (ran, frame.dead)
@@ -274,8 +300,32 @@ impl<M: Membership> Life<M> {
         None
     }
 
+    /// Whether a child of a limited scope may run. One that is cancelled before it began is over.
+    #[cold]
+    fn poll_seat(&mut self, cx: &mut Context<'_>, drop_code: &mut dyn FnMut()) -> Poll<Option<Gone>> {
+        let Some(seat) = self.extra.as_mut().and_then(|extra| extra.seat.as_mut()) else { return Poll::Ready(None) };
+        let was_queued = seat.is_queued();
+        let seated = seat.poll(cx);
+        if was_queued && self.told != Told::Nobody {
+            let (end, gone) = self.end_from_outside();
+            let failed = self.finish(end, drop_code);
+            return Poll::Ready(Some(if failed { Gone::Failed } else { gone }));
+        }
+        seated.map(|()| None)
+    }
+
+    /// Gives up what the child has beside its code.
+    fn drop_extra(&mut self) {
+        if let Some(panic) = self.extra.take().and_then(crate::wake::drop_quietly) {
+            self.node().own_failure(self.member(), panic);
+        }
+    }
+
     /// Parks the child: known by name from its first `Pending` on.
     fn wait(&mut self, cx: &mut Context<'_>, drop_code: &mut dyn FnMut()) -> Poll<Gone> {
+        if let Some(seat) = self.extra.as_mut().and_then(|extra| extra.seat.as_mut()) {
+            seat.lend(cx);
+        }
         loop {
             if let Some(gone) = self.look(drop_code) {
                 return Poll::Ready(gone);
@@ -374,6 +424,9 @@ impl<M: Membership> Life<M> {
     }
 
     pub(crate) fn release(&mut self) {
+        if self.extra.is_some() {
+            self.drop_extra();
+        }
         self.member = None;
     }
 

@@ -1,0 +1,60 @@
+//! What a child is to be, beside its code.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use sc_core::{ChildKind, Name};
+
+use super::Admitted;
+use crate::limit::Seat;
+use crate::node::Node;
+use crate::present::Label;
+
+/// What a child is to be.
+#[derive(Debug)]
+pub(crate) struct Attributes {
+    pub(crate) kind: ChildKind,
+    pub(crate) name: Option<Name>,
+    pub(crate) place: &'static Location<'static>,
+    /// Reserved for it before it was spawned.
+    pub(crate) seat: Option<Seat>,
+}
+
+impl Attributes {
+    /// An ordinary child, spawned at `place`.
+    #[inline]
+    pub(crate) const fn at(place: &'static Location<'static>) -> Self {
+        Self { kind: ChildKind::LINKED, name: None, place, seat: None }
+    }
+
+    pub(crate) const fn spawned_at(mut self, place: &'static Location<'static>) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// A child of `node` that was admitted with this number.
+    #[inline]
+    pub(crate) fn admitted<M>(self, node: &Arc<Node>, member: M, id: u64, seen: u64) -> Admitted<M> {
+        let Self { kind, name, place, seat } = self;
+        let seat = seat.filter(|_| !kind.daemon).or_else(|| node.queue_for_seat(id, kind));
+        let extra = seat.map(|seat| Box::new(Extra { seat: Some(seat) }));
+        Admitted { member, id, seen, kind, label: Label { place, name }, extra }
+    }
+}
+
+/// What few children have. Boxed, so that the others pay one word.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    /// Its place under the scope's limit, or in the queue for one.
+    pub(crate) seat: Option<Seat>,
+}
+
+impl Extra {
+    /// Runs code of the child.
+    pub(crate) fn around<R>(&mut self, code: impl FnOnce() -> R) -> R {
+        match &mut self.seat {
+            Some(seat) => seat.sit(code),
+            None => code(),
+        }
+    }
+}

@@ -1,0 +1,591 @@
+//! Limits: how many children of one or several scopes run at once.
+//!
+//! # Invariants
+//!
+//! 1. `taken` seats are each held by one child (or permit), and `taken <= size` unless the limit was made smaller.
+//! 2. Who is in the queue does not run. The queue is served in the order of arrival; before it come children that lent
+//!    their seat and want one back.
+//! 3. A child that lent its seat does not run until it has one again. So a seat that is lent is held by one child, too.
+//! 4. Nobody is woken, and no value is dropped, under the lock.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::error::Error;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use sc_core::{ChildKind, ScopeId};
+
+use crate::node::Node;
+use crate::rt::{Mutex, lock, thread_local};
+use crate::wake::wake_all;
+
+/// How many children run at once; to be given to one scope, or shared between several.
+///
+/// A scope with a limit ([`limit`](crate::NurseryBuilder::limit)) starts no more children than the limit has seats.
+/// [`spawn`](crate::Scope::spawn) over the limit queues the child, in the order of arrival, and keeps its future; to bound
+/// memory too, wait for a seat first with [`reserve`](crate::Scope::reserve). A queued child whose scope is cancelled never
+/// starts. A child holds its seat until its captures are dropped, whatever ends it.
+///
+/// Seats count parallel, borrowed and blocking children. They do not count the body, daemons (which end only after
+/// everybody else), and ambient tasks (whose handles are Tokio's, so that nobody could know who waits for whom).
+///
+/// # Lending
+///
+/// A child that awaits a queued child of a scope with the same limit would wait for ever if it kept the last seat. So it lends
+/// its seat to the child that it awaits, one at a time; also when it waits for the end of a scope that it opened. While its
+/// seat is lent a child does not run, whatever else it waits for: it goes on when it has a seat again, and before anybody
+/// in the queue. (A time-out around such an await fires then, and not before. A condition variable behaves alike, which has to have
+/// its lock back first.) So the limit is never exceeded. A child that calls `reserve` while it holds a seat lends nothing: with a
+/// limit of one it waits for itself.
+///
+/// Against `tokio::sync::Semaphore`: a semaphore's permit has to be carried into the task by hand, and a task that waits
+/// for another one with the permit in its hand deadlocks. Use a semaphore for anything that is not a child.
+///
+/// # Examples
+///
+/// Two scopes that share two seats:
+///
+/// ```
+/// use sc_tokio::{Cancelled, Limit, nursery};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Cancelled> {
+/// let connections = Limit::new(2);
+/// let fetch = |from: u32| {
+///     nursery!(async move |n| {
+///         let pages: Vec<_> = (from..from + 5).map(|page| n.spawn(async move { Ok(page) })).collect();
+///         let mut sum = 0;
+///         for page in pages {
+///             sum += page.await;
+///         }
+///         Ok::<_, Cancelled>(sum)
+///     })
+///     .limit(&connections)
+/// };
+/// assert_eq!(fetch(0).await? + fetch(5).await?, 45);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Limit(Arc<Gate>);
+
+impl Limit {
+    /// A limit with this many seats.
+    ///
+    /// # Panics
+    ///
+    /// If `size` is zero, since then no child could ever start. For a number that comes from a configuration there is
+    /// [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(size: usize) -> Self {
+        match Self::try_new(size) {
+            Ok(limit) => limit,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// A limit with this many seats.
+    ///
+    /// # Errors
+    ///
+    /// If `size` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sc_tokio::Limit;
+    ///
+    /// assert_eq!(Limit::try_new(4).unwrap().size(), 4);
+    /// assert!(Limit::try_new(0).is_err());
+    /// ```
+    pub fn try_new(size: usize) -> Result<Self, ZeroLimit> {
+        NonZeroUsize::new(size).map(Self::from).ok_or(ZeroLimit(()))
+    }
+
+    /// How many seats there are.
+    pub fn size(&self) -> usize {
+        lock(&self.0.books).size
+    }
+
+    /// Changes the number of seats. With more, who is queued starts at once; with fewer, nobody is stopped, and seats that come
+    /// free are not given out again until as many are left as there should be.
+    ///
+    /// # Panics
+    ///
+    /// If `size` is zero.
+    #[track_caller]
+    pub fn resize(&self, size: usize) {
+        assert!(size > 0, "{}", ZeroLimit(()));
+        let wakers = {
+            let mut books = lock(&self.0.books);
+            books.size = size;
+            books.fill()
+        };
+        wake_all(wakers);
+    }
+
+    /// How many seats are free now. Others may take them at any time.
+    pub fn available(&self) -> usize {
+        let books = lock(&self.0.books);
+        books.size.saturating_sub(books.taken)
+    }
+
+    /// How many children and reservations wait for a seat.
+    pub fn queued(&self) -> usize {
+        lock(&self.0.books).queue.len()
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A seat, or a place in the queue for one; `child` says whose it is, for those who await it.
+    pub(crate) fn queue_up(&self, child: Option<(&Arc<Node>, u64)>) -> Seat {
+        let mut books = lock(&self.0.books);
+        let ticket = books.next;
+        books.next += 1;
+        if books.is_free() {
+            books.taken += 1;
+            return Seat::new(self, ticket, Standing::Held);
+        }
+        let key = child.map(|(node, id)| (node.id(), id));
+        if let (Some(key), Some((node, _))) = (key, child) {
+            books.children.insert(key, (ticket, Arc::clone(node)));
+        }
+        books.queue.insert(ticket, Queued { child: key, waker: None });
+        let idle = std::mem::take(&mut books.idle);
+        drop(books);
+        wake_all(idle.into_values());
+        Seat::new(self, ticket, Standing::Queued)
+    }
+
+    /// A seat, if one is free and nobody waits for it.
+    pub(crate) fn try_take(&self) -> Option<Seat> {
+        let mut books = lock(&self.0.books);
+        if !books.is_free() {
+            return None;
+        }
+        books.taken += 1;
+        books.next += 1;
+        Some(Seat::new(self, books.next - 1, Standing::Held))
+    }
+}
+
+impl From<usize> for Limit {
+    /// As [`Limit::new`], with its panic for zero.
+    fn from(size: usize) -> Self {
+        Self::new(size)
+    }
+}
+
+impl From<NonZeroUsize> for Limit {
+    fn from(size: NonZeroUsize) -> Self {
+        let books = GateBooks { size: size.get(), ..GateBooks::default() };
+        Self(Arc::new(Gate { books: Mutex::new(books) }))
+    }
+}
+
+impl From<&Self> for Limit {
+    fn from(limit: &Self) -> Self {
+        limit.clone()
+    }
+}
+
+impl fmt::Debug for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let books = lock(&self.0.books);
+        f.debug_struct("Limit")
+            .field("size", &books.size)
+            .field("taken", &books.taken)
+            .field("queued", &books.queue.len())
+            .finish()
+    }
+}
+
+/// A limit of zero: under it no child could ever start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZeroLimit(());
+
+impl fmt::Display for ZeroLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a limit of zero lets no child start; give at least one, or no limit at all")
+    }
+}
+
+impl Error for ZeroLimit {}
+
+struct Gate {
+    books: Mutex<GateBooks>,
+}
+
+/// Who waits in the queue.
+struct Queued {
+    /// `None`: a reservation.
+    child: Option<(ScopeId, u64)>,
+    waker: Option<Waker>,
+}
+
+/// A seat that its holder gave to somebody else for a while.
+struct Lent {
+    to: u64,
+    waker: Waker,
+}
+
+#[derive(Default)]
+struct GateBooks {
+    size: usize,
+    taken: usize,
+    next: u64,
+    /// By ticket, that is in the order of arrival.
+    queue: BTreeMap<u64, Queued>,
+    /// The tickets of the children in the queue.
+    children: BTreeMap<(ScopeId, u64), (u64, Arc<Node>)>,
+    /// By the lender's ticket.
+    lent: BTreeMap<u64, Lent>,
+    /// Whose seat it is that a borrower sits on.
+    lenders: BTreeMap<u64, u64>,
+    /// Lenders that want to go on and wait for a seat.
+    returning: VecDeque<u64>,
+    /// Holders of a seat that wait for a scope: they look again when somebody queues up.
+    idle: BTreeMap<u64, Waker>,
+}
+
+impl GateBooks {
+    fn is_free(&self) -> bool {
+        self.taken < self.size && self.queue.is_empty() && self.returning.is_empty()
+    }
+
+    /// Gives out what is free.
+    fn fill(&mut self) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        while self.taken < self.size {
+            let Some(waker) = self.next_waiter() else { break };
+            self.taken += 1;
+            wakers.extend(waker);
+        }
+        wakers
+    }
+
+    /// Seats the next one who waits.
+    fn next_waiter(&mut self) -> Option<Option<Waker>> {
+        while let Some(lender) = self.returning.pop_front() {
+            if let Some(lent) = self.lent.remove(&lender) {
+                // The seat it lent is its borrower's own from now on.
+                self.lenders.remove(&lent.to);
+                return Some(Some(lent.waker));
+            }
+        }
+        let (_, queued) = self.queue.pop_first()?;
+        if let Some(child) = queued.child {
+            self.children.remove(&child);
+        }
+        Some(queued.waker)
+    }
+
+    /// A seat came free.
+    fn give_up(&mut self, ticket: u64) -> Vec<Waker> {
+        if let Some(lender) = self.lenders.remove(&ticket) {
+            if let Some(lent) = self.lent.remove(&lender) {
+                self.returning.retain(|returning| *returning != lender);
+                return vec![lent.waker];
+            }
+        }
+        self.taken -= 1;
+        self.fill()
+    }
+
+    fn leave_queue(&mut self, ticket: u64) -> Option<(Queued, Option<Arc<Node>>)> {
+        let queued = self.queue.remove(&ticket)?;
+        let node = queued.child.and_then(|child| self.children.remove(&child)).map(|(_, node)| node);
+        Some((queued, node))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Queued,
+    Held,
+    Lent,
+}
+
+/// A seat, or a place in the queue for one; given up when dropped.
+pub(crate) struct Seat {
+    limit: Limit,
+    ticket: u64,
+    standing: Standing,
+    wants: Wants,
+    /// It is on the list of those who could lend.
+    idle: bool,
+}
+
+/// Whom a child with a seat waits for.
+#[derive(Default)]
+struct Wants {
+    children: BTreeSet<(ScopeId, u64)>,
+    /// Scopes it opened and waits for.
+    below: Vec<Arc<Node>>,
+}
+
+impl Seat {
+    fn new(limit: &Limit, ticket: u64, standing: Standing) -> Self {
+        Self { limit: limit.clone(), ticket, standing, wants: Wants::default(), idle: false }
+    }
+
+    /// Whether it never was more than a place in the queue.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.standing == Standing::Queued
+    }
+
+    /// Ready once its holder may run.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.standing == Standing::Held {
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        let mut books = lock(&self.limit.0.books);
+        let mut old = None;
+        let held = match self.standing {
+            Standing::Held => true,
+            Standing::Queued => match books.queue.get_mut(&self.ticket) {
+                Some(queued) => {
+                    old = queued.waker.replace(waker);
+                    false
+                }
+                None => true,
+            },
+            Standing::Lent => {
+                let has_it = match books.lent.get_mut(&self.ticket) {
+                    Some(lent) => {
+                        old = Some(std::mem::replace(&mut lent.waker, waker));
+                        false
+                    }
+                    None => true,
+                };
+                has_it || self.take_back(&mut books, &mut old)
+            }
+        };
+        drop(books);
+        drop(old);
+        if held {
+            self.standing = Standing::Held;
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Somebody woke the lender: it takes a free seat, or is the next to get one.
+    fn take_back(&self, books: &mut GateBooks, old: &mut Option<Waker>) -> bool {
+        if books.taken < books.size {
+            books.taken += 1;
+            if let Some(lent) = books.lent.remove(&self.ticket) {
+                books.lenders.remove(&lent.to);
+                *old = Some(lent.waker);
+            }
+            books.returning.retain(|returning| *returning != self.ticket);
+            return true;
+        }
+        if !books.returning.contains(&self.ticket) {
+            books.returning.push_back(self.ticket);
+        }
+        false
+    }
+
+    /// Lends the seat to the first queued child that its holder waits for.
+    pub(crate) fn lend(&mut self, cx: &Context<'_>) {
+        if self.standing != Standing::Held || (self.wants.children.is_empty() && self.wants.below.is_empty()) {
+            return;
+        }
+        while let Some(child) = self.wants.children.pop_first() {
+            if self.lend_to(child, cx) {
+                self.wants.children.insert(child);
+                return;
+            }
+        }
+        self.wants.below.retain(|node| !node.is_closed());
+        if !self.wants.below.is_empty() && !self.lend_below(cx) {
+            // Somebody may queue up later whom nobody but we can let in.
+            let old = lock(&self.limit.0.books).idle.insert(self.ticket, cx.waker().clone());
+            drop(old);
+            self.idle = true;
+            self.lend_below(cx);
+        }
+    }
+
+    fn lend_below(&mut self, cx: &Context<'_>) -> bool {
+        for node in self.wants.below.clone() {
+            while let Some(child) = self.limit.first_below(&node) {
+                if self.lend_to(child, cx) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn lend_to(&mut self, child: (ScopeId, u64), cx: &Context<'_>) -> bool {
+        let waker = cx.waker().clone();
+        let left = {
+            let mut books = lock(&self.limit.0.books);
+            let Some(ticket) = books.children.get(&child).map(|(ticket, _)| *ticket) else { return false };
+            let left = books.leave_queue(ticket);
+            books.lent.insert(self.ticket, Lent { to: ticket, waker });
+            books.lenders.insert(ticket, self.ticket);
+            left
+        };
+        self.standing = Standing::Lent;
+        if let Some((queued, node)) = left {
+            wake_all(queued.waker);
+            drop(node);
+        }
+        true
+    }
+
+    /// Runs code of the holder. What it waits for while it runs is noted.
+    pub(crate) fn sit<R>(&mut self, code: impl FnOnce() -> R) -> R {
+        let seated = Seated { limit: self.limit.clone(), wants: std::mem::take(&mut self.wants) };
+        // A thread that is being torn down has no list any more; whoever runs there is being dropped.
+        let _ = SEATED.try_with(|seats| seats.borrow_mut().push(seated));
+        let result = code();
+        if let Ok(Some(seated)) = SEATED.try_with(|seats| seats.borrow_mut().pop()) {
+            self.wants = seated.wants;
+        }
+        result
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut left = None;
+        let mut books = lock(&self.limit.0.books);
+        let idle = if self.idle { books.idle.remove(&self.ticket) } else { None };
+        let wakers = match self.standing {
+            Standing::Queued => {
+                left = books.leave_queue(self.ticket);
+                // It may have been seated since it looked.
+                if left.is_some() { Vec::new() } else { books.give_up(self.ticket) }
+            }
+            Standing::Held => books.give_up(self.ticket),
+            Standing::Lent => match books.lent.remove(&self.ticket) {
+                Some(lent) => {
+                    // The borrower goes on, and gives the seat to whoever lent it to us.
+                    books.returning.retain(|returning| *returning != self.ticket);
+                    books.lenders.remove(&lent.to);
+                    if let Some(lender) = books.lenders.remove(&self.ticket) {
+                        books.lenders.insert(lent.to, lender);
+                        if let Some(above) = books.lent.get_mut(&lender) {
+                            above.to = lent.to;
+                        }
+                    }
+                    left = Some((Queued { child: None, waker: Some(lent.waker) }, None));
+                    Vec::new()
+                }
+                None => books.give_up(self.ticket),
+            },
+        };
+        drop(books);
+        drop((left, idle));
+        wake_all(wakers);
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seat").field("ticket", &self.ticket).field("standing", &self.standing).finish_non_exhaustive()
+    }
+}
+
+impl Limit {
+    /// The first queued child of this scope, else of one below it.
+    fn first_below(&self, scope: &Arc<Node>) -> Option<(ScopeId, u64)> {
+        if let Some((child, node)) = self.first_from((scope.id(), 0)) {
+            let own = child.0 == scope.id();
+            drop(node);
+            if own {
+                return Some(child);
+            }
+        }
+        let mut from = (ScopeId::new(0), 0);
+        while let Some((child, node)) = self.first_from(from) {
+            if node.is_below(scope) {
+                return Some(child);
+            }
+            from = (ScopeId::new(child.0.get() + 1), 0);
+        }
+        None
+    }
+
+    /// The first queued child at or after this one, by scope and number.
+    fn first_from(&self, from: (ScopeId, u64)) -> Option<((ScopeId, u64), Arc<Node>)> {
+        let books = lock(&self.0.books);
+        let (child, (_, node)) = books.children.range(from..).next()?;
+        Some((*child, Arc::clone(node)))
+    }
+}
+
+/// A seat whose holder is being polled on this thread.
+struct Seated {
+    limit: Limit,
+    wants: Wants,
+}
+
+thread_local! {
+    /// The innermost last. Scopes that a child opened, and borrowed children in them, run inside its poll.
+    static SEATED: std::cell::RefCell<Vec<Seated>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// The running code awaits this child.
+pub(crate) fn awaits(node: &Arc<Node>, id: u64) {
+    let Some(limit) = node.limit() else { return };
+    let _ = SEATED.try_with(|seats| {
+        if let Some(seated) = seats.borrow_mut().iter_mut().rev().find(|seated| seated.limit.is(limit)) {
+            seated.wants.children.insert((node.id(), id));
+        }
+    });
+}
+
+/// The running code awaits this child no more.
+pub(crate) fn awaits_no_more(node: &Node, id: u64) {
+    let Some(limit) = node.limit() else { return };
+    let _ = SEATED.try_with(|seats| {
+        for seated in seats.borrow_mut().iter_mut().filter(|seated| seated.limit.is(limit)) {
+            seated.wants.children.remove(&(node.id(), id));
+        }
+    });
+}
+
+/// The running code waits for the end of this scope, or of all that is in it.
+pub(crate) fn awaits_scope(node: &Arc<Node>) {
+    let _ = SEATED.try_with(|seats| {
+        for seated in seats.borrow_mut().iter_mut() {
+            if !seated.wants.below.iter().any(|below| Arc::ptr_eq(below, node)) {
+                seated.wants.below.push(Arc::clone(node));
+            }
+        }
+    });
+}
+
+impl Node {
+    /// A place under the scope's limit for a child, if there is one that concerns it.
+    #[inline]
+    pub(crate) fn queue_for_seat(self: &Arc<Self>, id: u64, kind: ChildKind) -> Option<Seat> {
+        match self.limit() {
+            Some(limit) if !kind.daemon => Some(limit.queue_up(Some((self, id)))),
+            _ => None,
+        }
+    }
+
+    /// Whether the scope is inside the other one.
+    fn is_below(self: &Arc<Self>, other: &Arc<Self>) -> bool {
+        let mut next = Some(Arc::clone(self));
+        while let Some(node) = next {
+            if Arc::ptr_eq(&node, other) {
+                return true;
+            }
+            next = node.books().inherits_from();
+        }
+        false
+    }
+}

@@ -143,7 +143,7 @@ where
     let Some(owner) = owner() else { return rt::spawn(future) };
     let Some(admitted) = owner.admit_ambient(place) else { return refuse(&owner, future, place) };
     let itself = Arc::new(OnceLock::new());
-    let code = task::shielded(Arc::clone(&owner), limit, future, Arc::clone(&itself), place);
+    let code = task::shielded(limit, future, Arc::clone(&itself), place);
     let task = rt::spawn(AmbientTask::shielded(admitted, code));
     // The scope's stop does not abort it; when its time is over it aborts itself.
     let _ = itself.set(task.abort_handle());

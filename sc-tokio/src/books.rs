@@ -10,12 +10,14 @@ use sc_core::{Cancelled, Effects, Failure, FailureRecord, Member, Scope, ScopeEn
 use crate::ambient::AmbientTasks;
 use crate::events::Notice;
 use crate::fault::{BoxedError, Fault};
+use crate::frame::{Opener, Who};
 use crate::hold::Hold;
 use crate::judge::Judge;
 use crate::node::{CANCELLED, CLOSED, Node, REFUSING};
 use crate::parked::ParkedOutputs;
 use crate::present::{Present, Waiters};
 use crate::rt::{CancellationToken, Instant};
+use crate::shield::{Shield, Shielded};
 use crate::stops::Stops;
 use crate::work::Work;
 
@@ -37,6 +39,8 @@ pub(crate) struct Parent {
     pub(crate) hold: Option<Hold>,
     /// The daemon of the parent that opened this scope: the scope counts as a part of it.
     pub(crate) daemon: Option<u64>,
+    /// The frame that opened this scope, if it is one of the parent's, and whether that lives in the parent's own future.
+    pub(crate) opener: Option<(Who, bool)>,
     pub(crate) slot: u32,
 }
 
@@ -57,7 +61,7 @@ pub(crate) struct Below {
     pub(crate) by_daemon: bool,
     /// Its future lives in this scope's own, and is lost with it.
     pub(crate) in_future: bool,
-    /// A shielded task's: waited for and shown, and told nothing.
+    /// A shield: its deadline is its own.
     pub(crate) shielded: bool,
     /// It was opened in no frame, below a program's root.
     pub(crate) at_top: bool,
@@ -150,6 +154,10 @@ pub(crate) struct Books {
     pub(crate) token: Option<CancellationToken>,
     pub(crate) policy: Option<Box<dyn Judge>>,
     pub(crate) judging: bool,
+    /// What makes this scope a shield.
+    pub(crate) shield: Option<Box<Shield>>,
+    /// Members that are not to be stopped yet.
+    pub(crate) shielded: Shielded,
 }
 
 impl Books {
@@ -186,6 +194,8 @@ impl Books {
             token: None,
             policy,
             judging: false,
+            shield: None,
+            shielded: Shielded::default(),
         }
     }
 
@@ -194,12 +204,22 @@ impl Books {
         self.parent.as_ref().map(|parent| Arc::clone(&parent.node))
     }
 
+    /// The frame around this scope.
+    pub(crate) fn opened_by(&self) -> Option<Opener> {
+        let parent = self.parent.as_ref()?;
+        let (who, in_future) = parent.opener?;
+        Some(Opener { node: Arc::clone(&parent.node), who, in_future })
+    }
+
     /// The next instant at which the carrier has something to do, and the next at which it may
     /// have something to say.
     pub(crate) fn next_timers(&self) -> (Option<Instant>, Option<Instant>) {
         let own = self.scope.next_timer().map(Instant::from_std);
-        let timer = [own, self.stops.next()].into_iter().flatten().min();
-        let warning = self.scope.next_warning().map(Instant::from_std);
+        let shield = self.shield.as_ref().and_then(|shield| shield.over_at());
+        let timer = [own, self.stops.next(), shield].into_iter().flatten().min();
+        // A shield without a timer is unbounded, and no error.
+        let warning =
+            [self.scope.next_warning().map(Instant::from_std), self.shielded.next()].into_iter().flatten().min();
         if self.timer_is_optional { (None, [timer, warning].into_iter().flatten().min()) } else { (timer, warning) }
     }
 
@@ -234,7 +254,8 @@ impl Books {
         }
         if stop {
             node.raise(0);
-            work.abort(self.ambient.take());
+            let Self { ambient, shielded, .. } = self;
+            work.abort(ambient.take_if(|id| !shielded.has(id)));
             work.wake(self.present.take_wakers());
         }
         if let Some((id, cancelled)) = signal_daemon {
@@ -277,7 +298,7 @@ impl Books {
             work.cancel_token(token.clone());
         }
         work.wake(self.waiters.take());
-        for below in self.nested.iter().filter(|below| !below.by_daemon && !below.shielded) {
+        for below in self.nested.iter().filter(|below| !below.by_daemon) {
             work.cancel_below(&below.node, cancelled, self.scope.stop_at());
         }
         work.notice(Notice::Cancelled { origin: node.origin().clone(), cancelled: cancelled.clone() });
@@ -313,6 +334,9 @@ impl Books {
         work.wake(self.waiters.take());
         work.discard(node, self.policy.take());
         work.discard(node, self.token.take());
+        if let Some(shield) = self.shield.take() {
+            work.unshield(shield.into_frames(), node);
+        }
         work.closed(self.parent.take());
     }
 }

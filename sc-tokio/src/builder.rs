@@ -104,6 +104,12 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
         (Opening::new(self.setup, self.block), self.map)
     }
 
+    /// Makes this a shield.
+    pub(crate) fn shielding(mut self, limit: Duration) -> Self {
+        self.options().shield = Some(limit);
+        self
+    }
+
     /// Makes this the program's root.
     pub(crate) fn rooted(mut self) -> Self {
         self.options().root = true;

@@ -270,7 +270,8 @@ impl<'n, T, E: Send + 'static> Child<'n, T, E> {
             let mut books = node.books();
             let cancelled = books.scope.notice(CancelRequest::because(Reason::Requested));
             let grace = books.scope.config().grace.unwrap_or_default();
-            let due = grace.is_zero();
+            // A shield inside it is left alone, which an abort would not do.
+            let due = grace.is_zero() && !books.shielded.has(self.id);
             let stop = Stop { cancelled, at: now.checked_add(grace), due, abort: abort.clone() };
             books.stops.one(self.id, stop);
             due

@@ -18,6 +18,7 @@ use crate::node::Node;
 use crate::nursery::{Inbox, Nursery};
 use crate::open::Setup;
 use crate::rt::Instant;
+use crate::shield::BODY;
 use crate::teardown::{self, By};
 use crate::wake::{QuietWaker, drop_quietly};
 
@@ -237,7 +238,8 @@ impl<'env> Progress<'env> {
             return false;
         }
         self.seen = word;
-        node.books().scope.is_stopped()
+        let books = node.books();
+        books.scope.is_stopped() && !books.shielded.has(BODY)
     }
 
     /// Runs code as the body's frame.

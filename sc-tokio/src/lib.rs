@@ -69,6 +69,7 @@ mod root;
 mod rt;
 mod scope;
 mod scoped;
+mod shield;
 mod stops;
 mod teardown;
 mod tree;
@@ -94,6 +95,7 @@ pub use root::{Root, RootEnd, RootHandle, root};
 #[doc(hidden)]
 pub use rt::explored;
 pub use scope::{DeadlineExpired, Scope, ScopeFn};
+pub use shield::shield;
 pub use tree::{Tree, TreeNode, tree};
 
 pub use sc_core::{

@@ -255,10 +255,23 @@ impl Node {
         stop_at: Option<std::time::Instant>,
         work: &mut Work,
     ) {
-        let now = Instant::now().into_std();
+        let now = Instant::now();
+        self.inherit_since(now, cancelled, stop_at, work);
+    }
+
+    /// As [`inherit`](Self::inherit), of a cancellation that may be older.
+    pub(crate) fn inherit_since(
+        self: &Arc<Self>,
+        since: Instant,
+        cancelled: &Cancelled,
+        stop_at: Option<std::time::Instant>,
+        work: &mut Work,
+    ) {
         let mut books = self.books();
-        let effects = books.scope.inherit(cancelled, stop_at, now);
-        books.apply(self, effects, work);
+        if !self.begin_end_of_shield(&mut books, cancelled, since, work) {
+            let effects = books.scope.inherit(cancelled, stop_at, Instant::now().into_std());
+            books.apply(self, effects, work);
+        }
     }
 
     pub(crate) fn inherit_deadline(self: &Arc<Self>, deadline: Option<Deadline>, work: &mut Work) {
@@ -279,10 +292,15 @@ impl Node {
     /// outermost is the one that expired (P8).
     pub(crate) fn tick(self: &Arc<Self>) {
         let now = Instant::now();
+        self.tick_shields(now);
         if let Some(outermost) = self.outermost_expired(now) {
             outermost.input(|books| books.scope.tick(now.into_std()));
         }
-        let (aborts, look) = self.books().stops.tick(now);
+        let (aborts, look) = {
+            let mut books = self.books();
+            let Books { stops, shielded, .. } = &mut **books;
+            stops.tick(now, shielded)
+        };
         if look {
             self.wake_present();
         }
@@ -350,6 +368,11 @@ impl Node {
         }
     }
 
+    /// When this scope was cancelled.
+    pub(crate) fn cancelled_at(&self) -> Option<Instant> {
+        self.books().scope.cancelled_at().map(Instant::from_std)
+    }
+
     /// What is left until the deadline that holds.
     pub(crate) fn remaining(&self) -> Option<std::time::Duration> {
         let at = self.books().scope.deadline().map(Deadline::at)?;
@@ -383,8 +406,9 @@ impl Node {
             work.wake(wakers);
             let waiters = books.waiters.take();
             work.wake(waiters);
-            let Books { stops, ambient, .. } = &mut **books;
-            work.abort(ambient.take_if(|id| stops.told(id).is_some_and(|told| told.due)));
+            let Books { stops, ambient, shielded, .. } = &mut **books;
+            let due = |id| stops.told(id).is_some_and(|told| told.due) && !shielded.has(id);
+            work.abort(ambient.take_if(due));
         }
         work.run();
     }
@@ -393,8 +417,16 @@ impl Node {
 
     /// What a member that saw a new epoch has to do.
     pub(crate) fn status(&self, id: u64, daemon: bool) -> Status {
-        use sc_core::Told::{ByScope, FromInside};
         let books = self.books();
+        match Self::order(&books, id, daemon) {
+            Status::Stop(cancelled, told) if books.shielded.has(id) => Status::Told(cancelled, told),
+            status => status,
+        }
+    }
+
+    /// What a member is told, shields left aside.
+    fn order(books: &Books, id: u64, daemon: bool) -> Status {
+        use sc_core::Told::{ByScope, FromInside};
         if let Some(Told { cancelled, due }) = books.stops.told(id) {
             return if due { Status::Stop(cancelled, FromInside) } else { Status::Told(cancelled, FromInside) };
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sc_core::{ChildId, Config, Deadline, Name, Origin, ScopeId, Watch};
+use sc_core::{ChildId, Config, Deadline, Name, Origin, ScopeId, Told, Watch};
 
 use crate::books::{Below, Books, Parent};
 use crate::frame::{self, Opener, Who};
@@ -15,6 +15,7 @@ use crate::judge::Judge;
 use crate::limit::Limit;
 use crate::node::{Fixed, Node, Status};
 use crate::rt::{Handle, Instant};
+use crate::shield::Shield;
 use crate::work::Work;
 
 /// How long a drain may take before it is worth a warning.
@@ -37,8 +38,8 @@ pub(crate) struct Options {
     /// Inherits nothing: a finalizer's scope. Its time-out is left out on a runtime without a timer,
     /// since nobody asked for it.
     pub(crate) shielded: bool,
-    /// Shielded, and yet on the books of the scope around it, which waits for it should its future be dropped (P3).
-    pub(crate) kept: bool,
+    /// A shield for this long after the cancellation of its surroundings.
+    pub(crate) shield: Option<Duration>,
     /// The program's root.
     pub(crate) root: bool,
 }
@@ -107,26 +108,25 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
     let has_deadline = scope.deadline().is_some();
     let mut books = Books::new(scope, judge);
     books.finalizer_timeout = FINALIZER_TIMEOUT;
-    let (mut shielded, mut kept, mut fixed) = (false, false, Fixed::default());
+    let (mut shielded, mut fixed) = (false, Fixed::default());
     if let Some(options) = options {
         books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);
         books.external = options.cancel_on.take();
-        (shielded, kept) = (options.shielded, options.kept);
+        shielded = options.shielded;
+        books.shield = options.shield.map(|limit| Box::new(Shield::new(limit)));
         books.wakes_at_once = options.limit.is_some();
         fixed = Fixed { tells_at_once: options.root, limit: options.limit.take() };
     }
-    books.timer_is_optional = shielded;
+    let is_shield = books.shield.is_some();
+    // Nobody who finishes something asked for an error.
+    books.timer_is_optional = shielded || is_shield;
     let node = Node::new(origin, runtime, books, fixed);
     if !shielded {
         let top = || crate::root::explicit(node.runtime()).map(Opener::at_the_top_of);
         if let Some(opener) = frame::current().or_else(top) {
-            link(&node, &opener);
+            link(&node, &opener, is_shield);
         }
         frame::opened(&node);
-    } else if kept {
-        if let Some(opener) = frame::current() {
-            keep(&node, &opener.node);
-        }
     }
     if has_deadline {
         // One that has passed already: the scope is born cancelled (P8).
@@ -154,7 +154,7 @@ fn own_deadline(options: &Options, origin: &Origin, now: Instant) -> Option<Dead
 }
 
 /// Puts a scope below the nearest live one: takes a hold of it (P3), and what it has to inherit.
-fn link(node: &Arc<Node>, opener: &Opener) {
+fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
     let Opener { node: frame_scope, who, in_future } = opener;
     let (who, in_future) = (*who, *in_future);
     let daemon = match who {
@@ -163,26 +163,31 @@ fn link(node: &Arc<Node>, opener: &Opener) {
     };
     let by_daemon = daemon.is_some();
     let at_top = who == Who::Body && !in_future;
+    if is_shield && !at_top {
+        node.shields(opener);
+    }
     // What a daemon opens does not keep the scope from draining, or the daemon would never be stopped.
     let (parent, hold) = if by_daemon { (Arc::clone(frame_scope), None) } else { nearest_live(frame_scope) };
     let (slot, deadline, cancelled) = {
         let mut books = parent.books();
         let below =
-            Below { node: Arc::clone(node), by_daemon, in_future, shielded: false, at_top, holds: hold.is_some() };
+            Below { node: Arc::clone(node), by_daemon, in_future, shielded: is_shield, at_top, holds: hold.is_some() };
         let slot = books.nested.enter(below);
         if let Some(id) = daemon {
             books.scope.daemon_scope_opened(ChildId::new(id));
         }
         let cancelled = books.scope.cancelled().filter(|_| !by_daemon).cloned();
-        let cancelled = cancelled.map(|cancelled| (cancelled, books.scope.stop_at()));
-        (slot, books.scope.deadline().cloned(), cancelled)
+        let since = books.scope.cancelled_at().map(Instant::from_std);
+        let cancelled = cancelled.map(|cancelled| (cancelled, books.scope.stop_at(), since));
+        (slot, books.scope.deadline().filter(|_| !is_shield).cloned(), cancelled)
     };
     let told = match who {
         // A child that was stopped alone hands that down, too.
         Who::Child { id, daemon } if frame_scope.has_stops() => match frame_scope.status(id, daemon) {
             Status::Run => None,
-            Status::Told(cancelled, _) | Status::Stop(cancelled, _) => {
-                Some((cancelled, frame_scope.told_until(id, daemon)))
+            Status::Told(cancelled, told) | Status::Stop(cancelled, told) => {
+                let since = frame_scope.cancelled_at().filter(|_| told == Told::ByScope);
+                Some((cancelled, frame_scope.told_until(id, daemon), since))
             }
         },
         _ => None,
@@ -190,7 +195,8 @@ fn link(node: &Arc<Node>, opener: &Opener) {
     let mut work = Work::default();
     {
         let mut books = node.books();
-        books.parent = Some(Parent { node: parent, hold, daemon, slot });
+        let opener = (!at_top && Arc::ptr_eq(&parent, frame_scope)).then_some((who, in_future));
+        books.parent = Some(Parent { node: parent, hold, daemon, opener, slot });
         if deadline.is_some() {
             let effects = books.scope.inherit_deadline(deadline.clone());
             books.apply(node, effects, &mut work);
@@ -199,8 +205,8 @@ fn link(node: &Arc<Node>, opener: &Opener) {
     if deadline.is_some() {
         inherit_latest(node, deadline, &mut work);
     }
-    if let Some((cancelled, stop_at)) = told.or(cancelled) {
-        node.inherit(&cancelled, stop_at, &mut work);
+    if let Some((cancelled, stop_at, since)) = told.or(cancelled) {
+        node.inherit_since(since.unwrap_or_else(Instant::now), &cancelled, stop_at, &mut work);
     }
     work.run();
 }
@@ -217,21 +223,6 @@ fn inherit_latest(node: &Arc<Node>, mut written: Option<Deadline>, work: &mut Wo
         node.inherit_deadline(latest.clone(), work);
         written = latest;
     }
-}
-
-/// Puts a shielded scope on the books of the scope around it: waited for and shown, but told nothing.
-fn keep(node: &Arc<Node>, around: &Arc<Node>) {
-    let (parent, hold) = nearest_live(around);
-    let below = Below {
-        node: Arc::clone(node),
-        by_daemon: false,
-        in_future: false,
-        shielded: true,
-        at_top: false,
-        holds: hold.is_some(),
-    };
-    let slot = parent.books().nested.enter(below);
-    node.books().parent = Some(Parent { node: parent, hold, daemon: None, slot });
 }
 
 /// The scope that keeps a new one on its books. One whose future is gone may be drained already;

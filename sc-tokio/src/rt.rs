@@ -82,11 +82,3 @@ pub(crate) fn spawn_blocking_on<R: Send + 'static>(
 }
 
 type JoinResult<T> = <JoinHandle<T> as Future>::Output;
-
-/// Waits.
-pub(crate) async fn sleep(duration: std::time::Duration) {
-    match Instant::now().checked_add(duration) {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}

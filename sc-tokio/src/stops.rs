@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sc_core::Cancelled;
 
 use crate::rt::{AbortHandle, Instant};
+use crate::shield::Shielded;
 
 /// A child that was told to stop, alone.
 #[derive(Debug)]
@@ -108,14 +109,16 @@ impl Stops {
     }
 
     /// Marks what is due. Gives the tasks to abort, and whether all who wait have to look.
-    pub(crate) fn tick(&mut self, now: Instant) -> (Vec<AbortHandle>, bool) {
+    pub(crate) fn tick(&mut self, now: Instant, shielded: &Shielded) -> (Vec<AbortHandle>, bool) {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let mut aborts = Vec::new();
         let mut look = false;
-        for stop in self.single.values_mut().filter(|stop| !stop.due && is_due(stop.at)) {
+        for (id, stop) in self.single.iter_mut().filter(|(_, stop)| !stop.due && is_due(stop.at)) {
             stop.due = true;
-            look |= stop.abort.is_none();
-            aborts.extend(stop.abort.clone());
+            // Its wrapper drops it once its shields are gone; an abort would be for good.
+            let looks = stop.abort.is_none() || shielded.has(*id);
+            look |= looks;
+            aborts.extend(stop.abort.clone().filter(|_| !looks));
         }
         for batch in self.batches.iter_mut().filter(|batch| !batch.due && is_due(batch.at)) {
             batch.due = true;

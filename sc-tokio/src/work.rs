@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use sc_core::{Cancelled, Deadline, FailureRecord, Member, Origin};
+use sc_core::{Cancelled, Deadline, FailureRecord, Member, Origin, ScopeId};
 
 use crate::books::Parent;
 use crate::events::{self, Notice};
@@ -34,6 +34,10 @@ struct Todo {
     below: VecDeque<(Arc<Node>, Change)>,
     closed: Vec<Parent>,
     tokens: Vec<CancellationToken>,
+    /// Shields whose time runs: in whose books, which, until when.
+    ends_of_shields: Vec<(Arc<Node>, ScopeId, crate::rt::Instant)>,
+    /// Members that are shielded no longer, and by which shield.
+    unshielded: Vec<(Arc<Node>, u64, Arc<Node>)>,
     aborts: Vec<AbortHandle>,
     wakers: Vec<Waker>,
     judge: Vec<Arc<Node>>,
@@ -63,6 +67,15 @@ impl Work {
 
     pub(crate) fn cancel_token(&mut self, token: CancellationToken) {
         self.todo().tokens.push(token);
+    }
+
+    pub(crate) fn expect_end_of_shield(&mut self, node: &Arc<Node>, shield: ScopeId, at: crate::rt::Instant) {
+        self.todo().ends_of_shields.push((Arc::clone(node), shield, at));
+    }
+
+    pub(crate) fn unshield(&mut self, frames: Vec<(Arc<Node>, u64)>, shield: &Arc<Node>) {
+        let frames = frames.into_iter().map(|(node, member)| (node, member, Arc::clone(shield)));
+        self.todo().unshielded.extend(frames);
     }
 
     pub(crate) fn abort(&mut self, tasks: impl IntoIterator<Item = AbortHandle>) {
@@ -130,6 +143,12 @@ impl Todo {
         for token in self.tokens.drain(..) {
             // Runs the wakers of whoever waits for the token.
             let _ = drop_quietly(CancelOnDrop(token));
+        }
+        for (node, shield, at) in self.ends_of_shields.drain(..) {
+            node.expect_end_of_shield(shield, at);
+        }
+        for (node, member, shield) in self.unshielded.drain(..) {
+            node.unshield(member, Some(shield.id()));
         }
         // Before the wakers: a queued blocking closure that is woken is taken out of its queue.
         for abort in self.aborts.drain(..) {

@@ -19,6 +19,7 @@ mod peers;
 mod policies;
 mod root;
 mod scoped;
+mod shield;
 mod sizes;
 mod spawning;
 mod support;

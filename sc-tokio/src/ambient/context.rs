@@ -15,6 +15,7 @@ use crate::frame::{self, Opener, Who};
 use crate::node::{Node, Status};
 use crate::nursery::Nursery;
 use crate::rt::{self, Instant};
+use crate::shield::BODY;
 use crate::waiting::Waiting;
 
 /// The scope that the running code belongs to; see [`current`].
@@ -42,6 +43,19 @@ impl Current {
     /// Why the scope was cancelled, if it was.
     pub fn cancelled(&self) -> Option<Cancelled> {
         self.node.books().scope.cancelled().cloned()
+    }
+
+    /// The cancellation that the nearest [`shield`](crate::shield()) around the running code keeps out, if there is one.
+    pub fn pending_cancellation(&self) -> Option<Cancelled> {
+        let mut next = Some(Arc::clone(&self.node));
+        while let Some(node) = next {
+            let books = node.books();
+            if let Some(shield) = &books.shield {
+                return shield.pending().cloned();
+            }
+            next = books.inherits_from();
+        }
+        None
     }
 
     /// How many children are alive.
@@ -174,7 +188,7 @@ pub fn timeout<F: Future>(limit: Duration, future: F) -> impl Future<Output = Re
 /// What the running member has been told.
 fn told(here: &Opener) -> Option<Cancelled> {
     let (id, daemon) = match here.who {
-        Who::Body => (u64::MAX, false),
+        Who::Body => (BODY, false),
         Who::Child { id, daemon } => (id, daemon),
     };
     if !here.node.has_stops() {

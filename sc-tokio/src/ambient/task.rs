@@ -60,10 +60,12 @@ impl AmbientTasks {
         self.shielded.push((task, place));
     }
 
-    pub(crate) fn take(&mut self) -> Vec<AbortHandle> {
-        std::mem::take(&mut self.tasks).into_iter().map(|(_, task, _)| task).collect()
+    pub(crate) fn take_one(&mut self, id: u64) -> Option<AbortHandle> {
+        let index = self.tasks.iter().position(|(task, ..)| *task == id)?;
+        Some(self.tasks.swap_remove(index).1)
     }
 
+    /// Takes those for which this holds.
     pub(crate) fn take_if(&mut self, told: impl Fn(u64) -> bool) -> Vec<AbortHandle> {
         let (taken, left) = std::mem::take(&mut self.tasks).into_iter().partition(|(id, ..)| told(*id));
         self.tasks = left;
@@ -118,6 +120,7 @@ impl<F: Future> Future for AmbientTask<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
+        this.life.look_for_orders();
         if !*this.shielded && this.life.is_to_stop() {
             // The abort that makes our handle say so is on its way.
             return Poll::Pending;
@@ -270,17 +273,12 @@ where
 
 /// The code of a shielded task: a scope of its own, which is cancelled when the shield's time is over.
 pub(super) async fn shielded<F: Future>(
-    owner: Arc<Node>,
     limit: Duration,
     future: F,
     itself: Arc<OnceLock<AbortHandle>>,
     place: &'static Location<'static>,
 ) -> F::Output {
-    let over = async move {
-        let _ = crate::cancellation::Cancellation::new(&owner).await;
-        rt::sleep(limit).await;
-    };
-    let options = Options { shielded: true, kept: true, cancel_on: Some(Box::pin(over)), ..Options::default() };
+    let options = Options { shield: Some(limit), ..Options::default() };
     let setup = Setup { place, name: None, options: Some(Box::new(options)) };
     let scope = async move {
         let nursery = Nursery::<Cancelled>::open();

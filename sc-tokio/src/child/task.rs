@@ -227,6 +227,19 @@ impl<M: Membership> Life<M> {
         self.node().word() != self.seen && matches!(self.node().status(self.id, self.kind.daemon), Status::Stop(..))
     }
 
+    /// Tells the scopes it opened what it was told meanwhile, and goes on.
+    pub(crate) fn look_for_orders(&mut self) {
+        if self.told != Told::Nobody || self.node().word() == self.seen {
+            return;
+        }
+        if let Status::Told(cancelled, told) | Status::Stop(cancelled, told) =
+            self.node().status(self.id, self.kind.daemon)
+        {
+            self.told = told;
+            self.hand_down(&told_by(told, cancelled));
+        }
+    }
+
     /// Whether it has been told to stop, in its grace or not.
     pub(crate) fn is_told(&self) -> bool {
         self.node().word() != self.seen && !matches!(self.node().status(self.id, self.kind.daemon), Status::Run)

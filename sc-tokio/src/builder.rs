@@ -104,6 +104,12 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
         (Opening::new(self.setup, self.block), self.map)
     }
 
+    /// Says where it was written, if that is not where it is made.
+    pub(crate) fn opened_at(mut self, place: &'static Location<'static>) -> Self {
+        self.setup.place = place;
+        self
+    }
+
     /// Makes this a shield.
     pub(crate) fn shielding(mut self, limit: Duration) -> Self {
         self.options().shield = Some(limit);

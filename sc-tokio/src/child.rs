@@ -311,14 +311,19 @@ impl<T, E: Send + 'static> Future for Child<'_, T, E> {
         } else {
             let _ = frame::mark_dead(frame::Dead { failure: None });
         }
-        this.polls += 1;
-        if this.polls > PATIENCE {
-            frame::unwind_dead();
-        }
-        // A nested executor would park for ever otherwise.
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        stay_dead(&mut this.polls, cx)
     }
+}
+
+/// Has a frame end that awaits a dead child, and has been marked.
+pub(crate) fn stay_dead<R>(polls: &mut u32, cx: &Context<'_>) -> Poll<R> {
+    *polls += 1;
+    if *polls > PATIENCE {
+        frame::unwind_dead();
+    }
+    // A nested executor would park for ever otherwise.
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 impl<'n, T: Send + 'static, E> Child<'n, T, E> {

@@ -7,6 +7,7 @@
 //! | a spawn was refused | debug |
 //! | a closing takes long | info |
 //! | a drain takes long: whom it waits for | warn |
+//! | a resource is released while shares of it are alive outside its scope | warn |
 //! | finalizers were dropped unrun, since the runtime ended | error |
 //!
 //! A failure that nobody took is the failure hook's business; see [`crate::set_failure_hook`].
@@ -27,6 +28,7 @@ pub(crate) enum Notice {
     Refused { origin: Origin, place: &'static Location<'static> },
     Slow { node: Arc<Node>, slow: Slow },
     Unrun { origin: Origin, finalizers: usize },
+    Leaked { origin: Origin, what: &'static str, place: &'static Location<'static> },
 }
 
 /// How many members a message names.
@@ -46,6 +48,12 @@ impl fmt::Display for Notice {
                 write!(f, "{origin} was left open by the frame that opened it; its children are cancelled")
             }
             Self::Refused { origin, place } => write!(f, "spawn at {place} refused: {origin} is draining"),
+            Self::Leaked { origin, what, place } => {
+                write!(
+                    f,
+                    "the resource ({what}) acquired at {place} is released while shares of it are alive outside {origin}"
+                )
+            }
             Self::Unrun { origin, finalizers } => {
                 write!(f, "the runtime ended; {finalizers} finalizers of {origin} were dropped unrun")
             }
@@ -83,6 +91,7 @@ fn level(notice: &Notice) -> tracing::Level {
     match notice {
         Notice::Cancelled { .. } | Notice::FutureGone { .. } | Notice::Refused { .. } => Level::DEBUG,
         Notice::Slow { slow, .. } if slow.draining => Level::WARN,
+        Notice::Leaked { .. } => Level::WARN,
         Notice::Slow { .. } => Level::INFO,
         Notice::Unrun { .. } => Level::ERROR,
     }

@@ -22,15 +22,13 @@ use crate::open::{Options, Setup};
 use crate::wake::drop_quietly;
 
 /// Puts a finalizer on the scope's list.
-#[track_caller]
-pub(crate) fn register<F, Fut, E>(node: &Arc<Node>, finalizer: F)
+pub(crate) fn register<F, Fut, E>(node: &Arc<Node>, finalizer: F, place: &'static Location<'static>)
 where
     F: FnOnce(ScopeEnd) -> Fut + Send + 'static,
     Fut: Future + Send + 'static,
     Fut::Output: FinalizerOutput<E>,
     E: Debug + Send + 'static,
 {
-    let place = Location::caller();
     let refused = {
         let mut books = node.books();
         let timeout = books.finalizer_timeout;

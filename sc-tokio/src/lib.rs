@@ -65,6 +65,7 @@ mod parked;
 mod permit;
 mod present;
 mod reaper;
+mod resource;
 mod root;
 mod rt;
 mod scope;
@@ -90,6 +91,7 @@ pub use hook::{UnhandledFailure, reset_failure_hook, set_failure_hook};
 pub use limit::{Limit, ZeroLimit};
 pub use nursery::Nursery;
 pub use permit::{Permit, Reserve, TryReserveError};
+pub use resource::{Acquire, Leaked, Lease};
 pub use root::{Root, RootEnd, RootHandle, root};
 #[cfg(sc_shuttle)]
 #[doc(hidden)]

@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use sc_core::{ChildKind, ScopeId};
+use sc_core::ScopeId;
 
 use crate::node::Node;
 use crate::rt::{Mutex, lock, thread_local};
@@ -570,11 +570,8 @@ pub(crate) fn awaits_scope(node: &Arc<Node>) {
 impl Node {
     /// A place under the scope's limit for a child, if there is one that concerns it.
     #[inline]
-    pub(crate) fn queue_for_seat(self: &Arc<Self>, id: u64, kind: ChildKind) -> Option<Seat> {
-        match self.limit() {
-            Some(limit) if !kind.daemon => Some(limit.queue_up(Some((self, id)))),
-            _ => None,
-        }
+    pub(crate) fn queue_for_seat(self: &Arc<Self>, id: u64) -> Option<Seat> {
+        self.limit().map(|limit| limit.queue_up(Some((self, id))))
     }
 
     /// Whether the scope is inside the other one.

@@ -332,13 +332,14 @@ impl<E: Debug + Send + 'static> Scope<E> {
     /// .await
     /// # }
     /// ```
+    #[track_caller]
     pub fn defer<F, Fut>(&self, finalizer: F)
     where
         F: FnOnce(ScopeEnd) -> Fut + Send + 'static,
         Fut: Future + Send + 'static,
         Fut::Output: FinalizerOutput<E>,
     {
-        crate::finalizer::register::<F, Fut, E>(&self.node, finalizer);
+        crate::finalizer::register::<F, Fut, E>(&self.node, finalizer, Location::caller());
     }
 
     pub(crate) fn spawn_child<F>(

@@ -5,6 +5,7 @@
 //! books of their scopes ([`Shielded`]), since it is there that a frame asks whether it is to stop, and since a shield that
 //! nobody polls any more has to end in time all the same.
 
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use sc_core::{Cancelled, Deadline, ScopeId};
 use crate::books::Books;
 use crate::builder::NurseryBuilder;
 use crate::drive::drive;
-use crate::frame::{Opener, Who};
+use crate::frame::{self, Opener, Who};
 use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::rt::Instant;
@@ -84,11 +85,31 @@ pub(crate) const BODY: u64 = u64::MAX;
 /// ```
 #[track_caller]
 pub fn shield<F: Future>(limit: Duration, future: F) -> impl Future<Output = Result<F::Output, Cancelled>> {
+    shield_at(Location::caller(), limit, future)
+}
+
+fn shield_at<F: Future>(
+    place: &'static Location<'static>,
+    limit: Duration,
+    future: F,
+) -> impl Future<Output = Result<F::Output, Cancelled>> {
     let scope = NurseryBuilder::new(async move {
         let nursery = Nursery::<Cancelled>::open();
         drive(&nursery, async move { Ok(future.await) }).await
     });
-    IntoFuture::into_future(scope.shielding(limit))
+    IntoFuture::into_future(scope.opened_at(place).shielding(limit))
+}
+
+/// The code of a child that is shielded as a whole.
+pub(crate) async fn whole<F: Future>(limit: Duration, future: F, place: &'static Location<'static>) -> F::Output {
+    if let Ok(output) = shield_at(place, limit, future).await {
+        return output;
+    }
+    // The time is over: from here on the child stops as any other.
+    if let Some(Opener { node, who: Who::Child { id, .. }, .. }) = frame::current() {
+        node.unshield(id, None);
+    }
+    std::future::pending().await
 }
 
 /// What makes a scope a shield.

@@ -17,6 +17,7 @@ mod join;
 mod limits;
 mod peers;
 mod policies;
+mod resource;
 mod root;
 mod scoped;
 mod shield;

@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sc_core::{ChildKind, Name};
 
@@ -9,6 +10,7 @@ use super::Admitted;
 use crate::limit::Seat;
 use crate::node::Node;
 use crate::present::Label;
+use crate::shield::ShieldedMember;
 
 /// What a child is to be.
 #[derive(Debug)]
@@ -18,13 +20,17 @@ pub(crate) struct Attributes {
     pub(crate) place: &'static Location<'static>,
     /// Reserved for it before it was spawned.
     pub(crate) seat: Option<Seat>,
+    /// No limit counts it.
+    pub(crate) seatless: bool,
+    /// It goes on for this long after it was told to stop; its code is [`crate::shield::whole`].
+    pub(crate) shielded: Option<Duration>,
 }
 
 impl Attributes {
     /// An ordinary child, spawned at `place`.
     #[inline]
     pub(crate) const fn at(place: &'static Location<'static>) -> Self {
-        Self { kind: ChildKind::LINKED, name: None, place, seat: None }
+        Self { kind: ChildKind::LINKED, name: None, place, seat: None, seatless: false, shielded: None }
     }
 
     pub(crate) const fn spawned_at(mut self, place: &'static Location<'static>) -> Self {
@@ -35,9 +41,11 @@ impl Attributes {
     /// A child of `node` that was admitted with this number.
     #[inline]
     pub(crate) fn admitted<M>(self, node: &Arc<Node>, member: M, id: u64, seen: u64) -> Admitted<M> {
-        let Self { kind, name, place, seat } = self;
-        let seat = seat.filter(|_| !kind.daemon).or_else(|| node.queue_for_seat(id, kind));
-        let extra = seat.map(|seat| Box::new(Extra { seat: Some(seat) }));
+        let Self { kind, name, place, seat, seatless, shielded } = self;
+        let counts = !kind.daemon && !seatless;
+        let seat = seat.filter(|_| counts).or_else(|| if counts { node.queue_for_seat(id) } else { None });
+        let shielded = shielded.map(|_| ShieldedMember::new(node, id));
+        let extra = (seat.is_some() || shielded.is_some()).then(|| Box::new(Extra { seat, shielded }));
         Admitted { member, id, seen, kind, label: Label { place, name }, extra }
     }
 }
@@ -47,6 +55,9 @@ impl Attributes {
 pub(crate) struct Extra {
     /// Its place under the scope's limit, or in the queue for one.
     pub(crate) seat: Option<Seat>,
+    /// It is not stopped before its shield is done.
+    #[allow(dead_code, reason = "held, and released by its destructor")]
+    pub(crate) shielded: Option<ShieldedMember>,
 }
 
 impl Extra {

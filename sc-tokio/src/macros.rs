@@ -42,7 +42,7 @@ pub use sc_macros::nursery;
 /// Makes an `async fn` a scope: nothing that it starts survives its return.
 ///
 /// `#[scoped]` for functions that spawn with [`spawn`](crate::spawn), `#[scoped(|n|)]` for those that want the
-/// nursery. Options: `policy`, `timeout`, `deadline`, `grace`, `name`, `map_cancelled`, each `= expression`, and
+/// nursery. Options: `policy`, `timeout`, `deadline`, `grace`, `limit`, `name`, `map_cancelled`, each `= expression`, and
 /// `allow(tokio_spawn)`. The function returns `Result<T, E>` (an alias will do) or nothing; one that returns nothing
 /// takes no deadline, since it could not say that it was missed. Arguments live outside the scope, so that borrowed
 /// children can borrow them.

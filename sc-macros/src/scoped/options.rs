@@ -22,6 +22,7 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec { name: "deadline", example: "deadline = instant", fails: true, form: Form::Setter("deadline") },
     OptionSpec { name: "grace", example: "grace = Duration::from_secs(1)", fails: false, form: Form::Setter("grace") },
+    OptionSpec { name: "limit", example: "limit = 8", fails: false, form: Form::Setter("limit") },
     OptionSpec { name: "name", example: "name = \"page\"", fails: false, form: Form::Setter("named") },
     OptionSpec {
         name: "map_cancelled",

@@ -164,3 +164,31 @@ async fn with_every_option() -> Result<String, AppError> {
 fn all_together() {
     both_flavours(|| async { assert_eq!(with_every_option().await.unwrap(), "everything") });
 }
+
+#[scoped(|n|, limit = seats)]
+async fn two_at_a_time(seats: &sc_tokio::Limit, log: &Log) -> Result<(), Cancelled> {
+    for i in 0..4 {
+        let log = log.clone();
+        n.spawn(async move {
+            log.add(format!("{i} begins"));
+            tokio::task::yield_now().await;
+            log.add(format!("{i} ends"));
+        });
+    }
+    Ok(())
+}
+
+#[scoped(|n|, limit = 1)]
+async fn one_at_a_time() {
+    assert_eq!(n.limit().unwrap().size(), 1);
+}
+
+#[tokio::test]
+async fn limit_is_a_number_or_a_limit_that_is_shared() {
+    let log = Log::new();
+    let seats = sc_tokio::Limit::new(2);
+    two_at_a_time(&seats, &log).await.unwrap();
+    assert_eq!(log.entries()[..4], ["0 begins", "1 begins", "0 ends", "1 ends"]);
+    assert_eq!(seats.available(), 2);
+    one_at_a_time().await;
+}

@@ -60,6 +60,7 @@ mod judge;
 mod node;
 mod nursery;
 mod open;
+mod owned;
 mod parked;
 mod present;
 mod reaper;
@@ -85,6 +86,7 @@ pub use cancellation::{Cancellation, Canceller};
 pub use child::{BlockingCx, Child, ChildOutput, FinalizerOutput, Join, Never, Stopping, TaskBuilder};
 pub use hook::{UnhandledFailure, reset_failure_hook, set_failure_hook};
 pub use nursery::Nursery;
+pub use owned::{Attached, OwnedScope, OwnedScopeBuilder, Shutdown};
 pub use root::{Root, RootEnd, RootHandle, root};
 #[cfg(sc_shuttle)]
 #[doc(hidden)]

@@ -2,6 +2,7 @@
 
 mod ambient;
 mod ambient_corners;
+mod attached;
 mod blocking;
 mod borrowed;
 mod cancellation;
@@ -14,6 +15,8 @@ mod failure;
 mod flat;
 mod grace;
 mod join;
+mod owned_end;
+mod owned_scope;
 mod peers;
 mod policies;
 mod root;

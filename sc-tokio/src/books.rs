@@ -332,8 +332,7 @@ impl Books {
     fn list_stopped(&mut self) {
         let after = self.scope.cancelled_at().zip(self.scope.stop_at());
         let after = after.map(|(from, to)| to.saturating_duration_since(from)).unwrap_or_default();
-        let mut alive = self.present.members(LISTED);
-        alive.extend(self.ambient.places().into_iter().map(|place| Member::some_child().at(place)));
+        let alive = self.present.members(LISTED);
         self.note_stragglers(alive.into_iter().map(|member| Straggler::new(member, after)).collect());
     }
 

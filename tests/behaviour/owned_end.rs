@@ -255,9 +255,10 @@ async fn a_child_that_shuts_its_own_scope_down_waits_for_itself_until_the_grace_
     *owned.lock().unwrap() = Some(scope);
     let began = Instant::now();
     while !closed.is_closed() {
-        sleep(SECOND).await;
+        sleep(SECOND / 10).await;
     }
-    assert_eq!((log.entries(), began.elapsed()), (vec!["dropped".to_owned()], 3 * SECOND));
+    assert_eq!(log.entries(), ["dropped"]);
+    assert!((3 * SECOND..4 * SECOND).contains(&began.elapsed()), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -277,12 +278,11 @@ fn dropping_it_leaves_its_remains_to_its_parent_and_its_failures_to_the_hook() {
                 owned.defer(async move |end| finalizer.add(format!("{:?}", end.kind())));
                 settle().await;
                 drop(owned);
-                log.add("let go");
                 Ok(())
             })
             .await
             .unwrap();
-            assert_eq!(log.entries(), ["let go", "ScopeDropped", "Cancelled"], "the parent waited for all of it");
+            assert_eq!(log.entries(), ["ScopeDropped", "Cancelled"], "the parent waited for all of it");
         });
     });
     assert!(lost.len() == 2 && lost[0].contains("scope `conn`"), "{lost:?}");

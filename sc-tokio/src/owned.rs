@@ -55,6 +55,7 @@ use crate::waiting::Waiting;
 ///   same goes for a finalizer that captures the owner.
 /// - A daemon of the parent must not be the owner: the parent stops its daemons once its ordinary
 ///   work is done, and a scope [`under`](Self::under) it is a part of that.
+/// - An owner that is forgotten (`mem::forget`) never lets go: the scope ends when its parent is cancelled.
 /// - Under [`Supervise`](crate::Supervise) failures that nobody joins are kept for the outcome, up to the first
 ///   [`FAILURES_KEPT`](crate::FAILURES_KEPT); one who wants to see them when they happen uses
 ///   [`policy_fn`](crate::policy_fn).
@@ -139,6 +140,9 @@ impl<E> OwnedScope<E> {
     /// So an owner that outlives the parent's body keeps the parent open until it lets go or the parent is
     /// cancelled. Under a parent that is cancelled already, the scope is born cancelled.
     ///
+    /// For the same reason a scope under the block that returns it would wait for itself: the block does not return
+    /// before the scope has closed, and the scope is in what it returns. Take the caller's scope, or [`new`](Self::new).
+    ///
     /// The parent's deadline is not shown by [`deadline`](Scope::deadline); when it expires it cancels the
     /// parent, and with that this scope.
     ///
@@ -217,6 +221,9 @@ impl<E> OwnedScope<E> {
     /// A scope that was cancelled before keeps its reason, and its failures are in the outcome, the primary one
     /// first; if it is still in its grace, that ends when `grace` does at the latest. One that has closed
     /// already gives its outcome at once.
+    ///
+    /// On a runtime without a timer no grace can be measured: the children are dropped at once and the finalizers
+    /// unrun, which is reported, as when the runtime ends. A grace of zero needs no timer.
     ///
     /// The call itself asks for the end; polling only waits. A child of the scope that waits for it waits for
     /// itself, until it is dropped at the end of the grace.

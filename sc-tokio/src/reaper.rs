@@ -114,8 +114,10 @@ impl Drop for Reaper {
             (books.released, books.owner != Owner::Future)
         };
         if owned {
-            // Nobody can stop its children any more, and whoever waits for it has to be told.
-            self.node.cancel(CancelRequest::because(Reason::RuntimeEnded));
+            // Whoever waits for it has to be told; and nobody is left to watch the end of a grace (the
+            // runtime may go on, and have no timer).
+            let now = Instant::now().into_std();
+            self.node.stop_by(CancelRequest::because(Reason::RuntimeEnded), Some(now));
         }
         if released {
             close_abandoned(&self.node);

@@ -385,6 +385,45 @@ fn the_end_of_the_runtime_ends_it_and_its_owner_may_live_on() {
     }
 }
 
+#[test]
+fn without_a_timer_a_grace_is_none_and_nothing_hangs() {
+    let _watchdog = Watchdog::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        for grace in [Duration::ZERO, SECOND] {
+            let (live, owned) = (Live::new(), Owned::new());
+            let guard = live.one();
+            owned.spawn(async move {
+                let _guard = guard;
+                pending::<()>().await;
+            });
+            settle().await;
+            let outcome = owned.shutdown(grace).await;
+            assert_eq!((outcome.kind(), live.count()), (OutcomeKind::Cancelled, 0));
+        }
+    });
+}
+
+#[test]
+fn a_forgotten_one_is_ended_with_its_parent() {
+    both_flavours(|| async {
+        let (live, guards) = (Live::new(), Live::new());
+        let (a, b) = (live.one(), guards.one());
+        let ended = sc_tokio::Root::new().run(async move {
+            let owned = Owned::new();
+            owned.spawn(async move {
+                let _a = a;
+                pending::<()>().await;
+            });
+            let attached = Owned::under(&owned).attach(b);
+            settle().await;
+            std::mem::forget((owned, attached));
+        });
+        ended.await;
+        assert_eq!((live.count(), guards.count()), (0, 1), "joined; only the forgotten value is leaked");
+    });
+}
+
 /// A service whose children hold it.
 struct Service {
     scope: Owned,

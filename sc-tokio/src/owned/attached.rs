@@ -21,7 +21,8 @@ pin_project! {
     /// belongs to the scope's parent, as for any dropped [`OwnedScope`](crate::OwnedScope).
     ///
     /// A `nursery!` or `#[scoped]` function that spawns the producer of the stream it returns never returns, since it waits for
-    /// the producer (P1). This is the way out.
+    /// the producer (P1). This is the way out, with a scope that is not below the one that returns:
+    /// [`OwnedScope::new`](crate::OwnedScope::new), or under the scope of a caller.
     ///
     /// # What the reader sees
     ///

@@ -266,12 +266,7 @@ impl Books {
             self.signal(node, &cancelled, work);
         }
         if stop {
-            node.raise(0);
-            if self.lists_stopped {
-                self.list_stopped();
-            }
-            work.abort(self.ambient.take());
-            work.wake(self.present.take_wakers());
+            self.stop(node, work);
         }
         if let Some((id, cancelled)) = signal_daemon {
             self.signal_daemon(node, id.get(), cancelled, work);
@@ -317,6 +312,15 @@ impl Books {
         if self.owner != Owner::Future {
             self.end_owner(work);
         }
+    }
+
+    fn stop(&mut self, node: &Arc<Node>, work: &mut Work) {
+        node.raise(0);
+        if self.lists_stopped {
+            self.list_stopped();
+        }
+        work.abort(self.ambient.take());
+        work.wake(self.present.take_wakers());
     }
 
     /// The owner is the body of its scope, and code that cannot be stopped: a cancelled scope ends

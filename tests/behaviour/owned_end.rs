@@ -46,7 +46,7 @@ async fn children_that_end_within_the_grace_leave_the_outcome_ok() {
 async fn children_dropped_at_the_end_of_the_grace_are_named() {
     let (live, owned) = (Live::new(), Owned::new());
     let guards = [live.one(), live.one()];
-    let line = line!() + 1;
+    let spawned = line!() + 1;
     owned.task().name("stubborn").spawn(async {
         sc_tokio::spawn(async {
             let _guards = guards;
@@ -61,7 +61,7 @@ async fn children_dropped_at_the_end_of_the_grace_are_named() {
     assert_eq!((began.elapsed(), outcome.kind(), live.count()), (5 * SECOND, OutcomeKind::Cancelled, 0));
     let stragglers = &outcome.report().stragglers;
     let lines: Vec<_> = stragglers.iter().map(|who| who.member.place().unwrap().line()).collect();
-    assert_eq!(lines, [line, line + 1], "the child, and the task that it spawned without a word: {outcome:?}");
+    assert_eq!(lines, [spawned, spawned + 1], "the child, and the task that it spawned without a word: {outcome:?}");
     assert_eq!(stragglers[0].member.name(), Some("stubborn"));
     assert_eq!(stragglers[0].after, 5 * SECOND);
 }
@@ -495,9 +495,9 @@ fn whoever_of_child_and_outside_is_last_the_scope_ends() {
             child
         });
         if last {
-            by_child += 1
+            by_child += 1;
         } else {
-            by_outside += 1
+            by_outside += 1;
         }
         if by_child > 0 && by_outside > 0 {
             break;

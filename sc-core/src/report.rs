@@ -31,7 +31,8 @@ pub struct Report {
     pub failures_unkept: u64,
     /// Whose failures [`Outcome::failures`](crate::Outcome::failures) lists, in the same order.
     pub failed_members: Vec<Member>,
-    /// Who was still alive when the drain had taken longer than `warn_after`.
+    /// Who was still alive when the drain had taken longer than `warn_after`; in a scope that was shut
+    /// down, also who had to be dropped when its grace was over. The first of them, if there are many.
     pub stragglers: Vec<Straggler>,
 }
 

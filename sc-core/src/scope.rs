@@ -34,6 +34,7 @@ use crate::{
 /// | [`body_ended`](Self::body_ended) | the body returned, panicked, or was dropped at a stop; once |
 /// | [`drained`](Self::drained) | the body has ended and the last ordinary child too (its captures and unread output dropped); once |
 /// | [`cancel`](Self::cancel), [`inherit`](Self::inherit) | a cancellation was requested here, or came down from an ancestor |
+/// | [`stop_by`](Self::stop_by), [`hasten`](Self::hasten) | whoever owns the scope shuts it down by an instant; that instant came down from an ancestor |
 /// | [`tick`](Self::tick) | the instant of [`next_timer`](Self::next_timer) has come |
 /// | [`set_deadline`](Self::set_deadline), [`inherit_deadline`](Self::inherit_deadline) | the own or the inherited deadline moved |
 /// | [`future_dropped`](Self::future_dropped) | the scope's future was dropped before [`Phase::Closed`] |
@@ -200,6 +201,38 @@ impl<E> Scope<E> {
     pub fn inherit(&mut self, cancelled: &Cancelled, stop_at: Option<Instant>, now: Instant) -> Effects<E> {
         let mut effects = Effects::none();
         self.publish(cancelled.inherited(), stop_at, now, &mut effects);
+        effects
+    }
+
+    /// Cancels the scope, and lets what runs have until `at` (`None`: as long as it takes), whatever the
+    /// scope's own grace: daemons share that instant (P9). One that is cancelled already keeps its reason,
+    /// and its grace ends at the earlier instant.
+    pub fn stop_by(&mut self, request: CancelRequest, at: Option<Instant>, now: Instant) -> Effects<E> {
+        self.config.grace = None;
+        if !self.can_be_cancelled() {
+            return self.hasten(at, now);
+        }
+        let mut effects = Effects::none();
+        let CancelRequest { reason, cause } = request;
+        let detail = Detail { cause, ..Detail::default() };
+        self.publish(Cancelled::new(reason, self.config.origin.clone(), detail), at, now, &mut effects);
+        effects
+    }
+
+    /// An ancestor's grace ends earlier than was said when its cancellation came down. No concern of a
+    /// scope that has a grace of its own, or is not cancelled.
+    pub fn hasten(&mut self, at: Option<Instant>, now: Instant) -> Effects<E> {
+        let mut effects = Effects::none();
+        if self.config.grace.is_some() || self.cancelled.is_none() || self.closed {
+            return effects;
+        }
+        let earlier = |present: Option<Instant>| [present, at].into_iter().flatten().min();
+        self.stop_at = earlier(self.stop_at);
+        if let Some(daemon) = &mut self.daemon {
+            daemon.stop_at = earlier(daemon.stop_at);
+        }
+        effects.rearm = true;
+        self.expire_grace(now, &mut effects);
         effects
     }
 

@@ -239,12 +239,19 @@ impl Node {
         }
     }
 
-    /// Where the ambient tasks were spawned, and the scopes opened that are in no frame.
+    /// Where the ambient tasks were spawned, and the scopes opened that are in no frame: those that
+    /// belong to a value count if something lives in them.
     pub(crate) fn places(&self) -> Vec<&'static Location<'static>> {
-        let books = self.books();
-        let mut places = books.ambient.places();
-        let at_top = books.nested.iter().filter(|below| below.at_top);
-        places.extend(at_top.map(|below| below.node.origin().place()));
+        let (mut places, owned) = {
+            let books = self.books();
+            let mut places = books.ambient.places();
+            let at_top = books.nested.iter().filter(|below| below.at_top);
+            places.extend(at_top.map(|below| below.node.origin().place()));
+            let owned = books.nested.iter().filter(|below| below.owned).map(|below| Arc::clone(&below.node));
+            (places, owned.collect::<Vec<_>>())
+        };
+        let alive = owned.iter().filter(|node| node.living_children() > 0 || node.books().nested.holds() > 0);
+        places.extend(alive.map(|node| node.origin().place()));
         places
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use sc_core::{Cancelled, Effects, Failure, FailureRecord, Member, Scope, ScopeEnd, Straggler};
+use sc_core::{BodyEnd, Cancelled, Effects, Failure, FailureRecord, Member, Scope, ScopeEnd, Straggler};
 
 use crate::ambient::AmbientTasks;
 use crate::events::Notice;
@@ -23,6 +23,8 @@ use crate::work::Work;
 
 /// How many stragglers a message names.
 const NAMED: usize = 16;
+/// How many the report of a scope that was shut down lists.
+const LISTED: usize = 64;
 
 /// A finalizer that has not begun.
 pub(crate) type Finalizer = Box<dyn FnOnce(ScopeEnd) -> RunningFinalizer + Send>;
@@ -65,8 +67,37 @@ pub(crate) struct Below {
     pub(crate) shielded: bool,
     /// It was opened in no frame, below a program's root.
     pub(crate) at_top: bool,
+    /// It belongs to a value rather than to a frame: no deadline is handed down to it.
+    pub(crate) owned: bool,
     /// It holds this scope open.
     pub(crate) holds: bool,
+}
+
+impl Below {
+    /// What is told everything and keeps nothing open.
+    pub(crate) fn of(node: &Arc<Node>) -> Self {
+        Self {
+            node: Arc::clone(node),
+            by_daemon: false,
+            in_future: false,
+            shielded: false,
+            at_top: false,
+            owned: false,
+            holds: false,
+        }
+    }
+}
+
+/// Whose a scope is: who ends its open phase, and who takes its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Owner {
+    /// A future polls its body.
+    #[default]
+    Future,
+    /// A value; there is no body to wait for once the scope is cancelled.
+    Value,
+    /// A value that was dropped: nobody takes the outcome.
+    Gone,
 }
 
 /// The scopes below that are not closed.
@@ -123,7 +154,10 @@ pub(crate) struct Books {
     pub(crate) released: bool,
     /// When the body ended, if it was alone then.
     pub(crate) drained_at: Option<std::time::Instant>,
-    /// The driver is out of it: its future is gone.
+    pub(crate) owner: Owner,
+    /// Who is alive when the grace is over is kept for the report.
+    pub(crate) lists_stopped: bool,
+    /// The driver is out of it: its future is gone, or there never was one.
     pub(crate) adopted: bool,
     /// Somebody has taken over from it.
     pub(crate) carried: bool,
@@ -173,6 +207,8 @@ impl Books {
             changed: false,
             released: false,
             drained_at: None,
+            owner: Owner::Future,
+            lists_stopped: false,
             adopted: false,
             carried: false,
             abandoned: false,
@@ -253,10 +289,7 @@ impl Books {
             self.signal(node, &cancelled, work);
         }
         if stop {
-            node.raise(0);
-            let Self { ambient, shielded, .. } = self;
-            work.abort(ambient.take_if(|id| !shielded.has(id)));
-            work.wake(self.present.take_wakers());
+            self.stop(node, work);
         }
         if let Some((id, cancelled)) = signal_daemon {
             self.signal_daemon(node, id.get(), cancelled, work);
@@ -273,7 +306,7 @@ impl Books {
         }
         if deadline_moved {
             let deadline = self.scope.deadline().cloned();
-            for below in self.nested.iter().filter(|below| !below.shielded) {
+            for below in self.nested.iter().filter(|below| !below.shielded && !below.owned) {
                 work.deadline_below(&below.node, deadline.clone());
             }
         }
@@ -302,6 +335,50 @@ impl Books {
             work.cancel_below(&below.node, cancelled, self.scope.stop_at());
         }
         work.notice(Notice::Cancelled { origin: node.origin().clone(), cancelled: cancelled.clone() });
+        if self.owner != Owner::Future {
+            self.end_owner(work);
+        }
+    }
+
+    fn stop(&mut self, node: &Arc<Node>, work: &mut Work) {
+        node.raise(0);
+        if self.lists_stopped {
+            self.list_stopped();
+        }
+        let Self { ambient, shielded, .. } = self;
+        work.abort(ambient.take_if(|id| !shielded.has(id)));
+        work.wake(self.present.take_wakers());
+    }
+
+    /// The owner is the body of its scope, and code that cannot be stopped: a cancelled scope ends
+    /// without it, and the outcome is that of the children.
+    fn end_owner(&mut self, work: &mut Work) {
+        let at = self.scope.cancelled_at().expect("a scope that signals is cancelled");
+        let effects = self.scope.body_ended(BodyEnd::Value, None, at);
+        debug_assert!(effects.unkept.is_empty(), "a body that ends with a value fails nothing");
+        work.release(self.driver_hold.take());
+    }
+
+    /// Keeps the names of those who are dropped now, since their grace is over.
+    fn list_stopped(&mut self) {
+        let after = self.scope.cancelled_at().zip(self.scope.stop_at());
+        let after = after.map(|(from, to)| to.saturating_duration_since(from)).unwrap_or_default();
+        let alive = self.present.members(LISTED);
+        self.note_stragglers(alive.into_iter().map(|member| Straggler::new(member, after)).collect());
+    }
+
+    fn note_stragglers(&mut self, mut alive: Vec<Straggler>) {
+        if self.lists_stopped {
+            alive = later(self.scope.report().stragglers.clone(), alive);
+        }
+        self.scope.note_stragglers(alive);
+    }
+
+    /// The grace of a cancelled scope ends earlier: so does that of the scopes below which share it.
+    pub(crate) fn hasten_below(&self, work: &mut Work) {
+        for below in self.nested.iter().filter(|below| !below.by_daemon && !below.shielded) {
+            work.hasten_below(&below.node, self.scope.stop_at());
+        }
     }
 
     fn signal_daemon(&mut self, node: &Arc<Node>, id: u64, cancelled: Cancelled, work: &mut Work) {
@@ -322,8 +399,7 @@ impl Books {
     fn say_slow(&mut self, node: &Arc<Node>, slow: sc_core::Slow, work: &mut Work) {
         let members = self.present.members(NAMED);
         if slow.draining {
-            let alive = members.iter().map(|member| Straggler::new(member.clone(), slow.waited)).collect();
-            self.scope.note_stragglers(alive);
+            self.note_stragglers(members.iter().map(|member| Straggler::new(member.clone(), slow.waited)).collect());
         }
         work.notice(Notice::Slow { node: Arc::clone(node), slow });
     }
@@ -339,6 +415,19 @@ impl Books {
         }
         work.closed(self.parent.take());
     }
+}
+
+/// What was listed before, with those who are still alive brought up to date.
+fn later(mut listed: Vec<Straggler>, alive: Vec<Straggler>) -> Vec<Straggler> {
+    for straggler in alive {
+        let is_same = |known: &Straggler| known.member == straggler.member && known.after < straggler.after;
+        match listed.iter().position(is_same) {
+            Some(known) => listed[known] = straggler,
+            None if listed.len() < LISTED => listed.push(straggler),
+            None => {}
+        }
+    }
+    listed
 }
 
 /// The books inside their node. What they hold to the end is partly the user's, as the cause of the

@@ -9,10 +9,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use sc_core::{Cancelled, Failure, Name, Outcome, Policy, ScopeError, Watch};
+use sc_core::{Cancelled, Failure, Name, Outcome, Policy, ScopeError};
 
 use crate::drive::{Ended, Opening, drive};
-use crate::judge::Typed;
 use crate::limit::Limit;
 use crate::nursery::Nursery;
 use crate::open::{Options, Setup};
@@ -61,7 +60,7 @@ pub struct NurseryBuilder<F, T, E, M = ViaFrom> {
 impl<F, T, E> NurseryBuilder<F, T, E> {
     #[track_caller]
     pub(crate) fn new(block: F) -> Self {
-        let setup = Setup { place: Location::caller(), name: None, options: None };
+        let setup = Setup::at(Location::caller());
         Self { block, setup, map: ViaFrom(()), types: PhantomData }
     }
 
@@ -142,9 +141,7 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
         P: Policy<E>,
         E: Debug + Send + 'static,
     {
-        let watch = policy.watch();
-        let judge = matches!(watch, Watch::Failures | Watch::All).then(|| Typed::<P, E>::boxed(policy));
-        self.options().policy = Some((watch, judge));
+        self.options().set_policy(policy);
         self
     }
 

@@ -45,6 +45,8 @@ const PATIENCE: u32 = 64;
 /// - `child.await` gives the value: "I need it; if the child failed, this block ends with its
 ///   failure." It does not return when the child failed or was cancelled: the frame that awaited
 ///   (the body, or the child that awaits its sibling) ends instead, at this await.
+///   Code that is in no scope at all (a task of Tokio's own, over a child of an
+///   [`OwnedScope`](crate::OwnedScope)) panics instead.
 /// - [`join`](Self::join) gives a `Result`: it observes, it does not forgive. Under the default
 ///   policy the scope fails all the same.
 /// - [`cancel`](Self::cancel) stops the child, which is not a failure.
@@ -307,6 +309,9 @@ impl<T, E: Send + 'static> Future for Child<'_, T, E> {
         // The first time, the mark takes the failure along; after that there is none to claim.
         if this.polls == 0 {
             let failure = std::task::ready!(this.poll_failure(&gone, cx));
+            if !frame::is_any() {
+                this.panic_unframed(failure);
+            }
             this.mark(failure);
         } else {
             let _ = frame::mark_dead(frame::Dead { failure: None });
@@ -336,6 +341,24 @@ impl<'n, T: Send + 'static, E> Child<'n, T, E> {
         task: JoinHandle<Result<T, Gone>>,
     ) -> Self {
         Self::new(scope, id, kind, place, Source::Task(task, park::<T>))
+    }
+}
+
+impl<T, E> Child<'_, T, E> {
+    /// Ends code that belongs to no scope and awaits a dead child: a task of Tokio's own, over a child of
+    /// an [`OwnedScope`](crate::OwnedScope). There is no frame to mark, and nobody would ever look.
+    #[cold]
+    fn panic_unframed(&self, failure: Fault) -> ! {
+        let (member, scope) = (self.member(), self.node().origin());
+        let why = match failure {
+            Failure::Cancelled(cancelled) => cancelled.to_string(),
+            Failure::OwnedByScope => "it failed".to_owned(),
+            failure => {
+                self.node().give_back(failure);
+                "it failed".to_owned()
+            }
+        };
+        panic!("{member} of {scope} gave no value: {why}; code outside any scope gets to know with `.join()`")
     }
 }
 

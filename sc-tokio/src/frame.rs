@@ -192,6 +192,11 @@ pub(crate) fn is_inside(node: &Arc<Node>) -> bool {
     with_current(|frame| frame.is_some_and(|frame| Arc::ptr_eq(frame.ambient.node(), node)))
 }
 
+/// Whether a frame runs here, which a dead child can end.
+pub(crate) fn is_any() -> bool {
+    with_current(|frame| frame.is_some())
+}
+
 /// The running frame has opened this scope.
 pub(crate) fn opened(node: &Arc<Node>) {
     with_current(|frame| {

@@ -61,6 +61,7 @@ mod limit;
 mod node;
 mod nursery;
 mod open;
+mod owned;
 mod parked;
 mod permit;
 mod present;
@@ -90,6 +91,7 @@ pub use child::{BlockingCx, Child, ChildOutput, FinalizerOutput, Join, Never, St
 pub use hook::{UnhandledFailure, reset_failure_hook, set_failure_hook};
 pub use limit::{Limit, ZeroLimit};
 pub use nursery::Nursery;
+pub use owned::{Attached, OwnedScope, OwnedScopeBuilder, Shutdown};
 pub use permit::{Permit, Reserve, TryReserveError};
 pub use resource::{Acquire, Leaked, Lease};
 pub use root::{Root, RootEnd, RootHandle, root};

@@ -280,6 +280,34 @@ impl Node {
         books.apply(self, effects, work);
     }
 
+    /// Shuts an owned scope down: what runs has until `at`, and who does not make it is named.
+    pub(crate) fn stop_by(self: &Arc<Self>, request: CancelRequest, at: Option<std::time::Instant>) {
+        let now = Instant::now().into_std();
+        let mut work = Work::default();
+        {
+            let mut books = self.books();
+            books.lists_stopped = true;
+            let was_cancelled = books.scope.cancelled().is_some();
+            let effects = books.scope.stop_by(request, at, now);
+            books.apply(self, effects, &mut work);
+            if was_cancelled {
+                books.hasten_below(&mut work);
+            }
+        }
+        work.run();
+    }
+
+    /// Hands an earlier end of an ancestor's grace to this scope, as part of the ancestor's work.
+    pub(crate) fn hasten(self: &Arc<Self>, at: Option<std::time::Instant>, work: &mut Work) {
+        let now = Instant::now().into_std();
+        let mut books = self.books();
+        let effects = books.scope.hasten(at, now);
+        books.apply(self, effects, work);
+        if books.scope.config().grace.is_none() {
+            books.hasten_below(work);
+        }
+    }
+
     /// A scope that a daemon opened has closed.
     pub(crate) fn daemon_scope_closed(self: &Arc<Self>, daemon: u64, work: &mut Work) {
         let now = Instant::now().into_std();

@@ -1,17 +1,18 @@
 //! Opening a scope: at its future's first poll, below the frame that polls it.
 
+use std::fmt::Debug;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sc_core::{ChildId, Config, Deadline, Name, Origin, ScopeId, Told, Watch};
+use sc_core::{ChildId, Config, Deadline, Name, Origin, Policy, ScopeId, Told, Watch};
 
-use crate::books::{Below, Books, Parent};
+use crate::books::{Below, Books, Owner, Parent};
 use crate::frame::{self, Opener, Who};
 use crate::hold::Hold;
-use crate::judge::Judge;
+use crate::judge::{Judge, Typed};
 use crate::limit::Limit;
 use crate::node::{Fixed, Node, Status};
 use crate::rt::{Handle, Instant};
@@ -44,12 +45,30 @@ pub(crate) struct Options {
     pub(crate) root: bool,
 }
 
+impl Options {
+    pub(crate) fn set_policy<P, E>(&mut self, policy: P)
+    where
+        P: Policy<E>,
+        E: Debug + Send + 'static,
+    {
+        let watch = policy.watch();
+        let judge = matches!(watch, Watch::Failures | Watch::All).then(|| Typed::<P, E>::boxed(policy));
+        self.policy = Some((watch, judge));
+    }
+}
+
 /// From the builder to the block.
 pub(crate) struct Setup {
     pub(crate) place: &'static Location<'static>,
     /// What the scope is called if the options do not say.
     pub(crate) name: Option<&'static &'static str>,
     pub(crate) options: Option<Box<Options>>,
+}
+
+impl Setup {
+    pub(crate) const fn at(place: &'static Location<'static>) -> Self {
+        Self { place, name: None, options: None }
+    }
 }
 
 /// Opens the implicit root of a runtime: supervised, never cancelled, open as long as somebody holds
@@ -89,9 +108,52 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
         )
     };
     let now = Instant::now();
-    let mut options = setup.options;
+    let mut setup = setup;
+    let (node, has_deadline) = make(&mut setup, runtime, now);
+    let (shielded, is_shield) =
+        setup.options.as_ref().map_or((false, false), |options| (options.shielded, options.shield.is_some()));
+    if !shielded {
+        let top = || crate::root::explicit(node.runtime()).map(Opener::at_the_top_of);
+        if let Some(opener) = frame::current().or_else(top) {
+            link(&node, &opener, is_shield);
+        }
+        frame::opened(&node);
+    }
+    if has_deadline {
+        // One that has passed already: the scope is born cancelled (P8).
+        node.tick_if_due(now);
+    }
+    node
+}
+
+/// Opens a scope that belongs to a value and not to a frame: below `parent`, else below the runtime's root.
+///
+/// # Panics
+///
+/// Outside a Tokio runtime.
+pub(crate) fn open_owned(mut setup: Setup, parent: Option<Arc<Node>>) -> Arc<Node> {
+    let Ok(runtime) = Handle::try_current() else {
+        panic!(
+            "an `OwnedScope` was opened at {} outside a Tokio runtime; open it in code that a runtime runs, or enter one with `Handle::enter`",
+            setup.place
+        )
+    };
+    let (node, _) = make(&mut setup, runtime, Instant::now());
+    node.books().owner = Owner::Value;
+    let parent = parent.unwrap_or_else(root_of_here);
+    link_owned(&node, &parent);
+    crate::reaper::carry(&node);
+    node
+}
+
+fn root_of_here() -> Arc<Node> {
+    crate::root::current().expect("a runtime was found above, and has a root")
+}
+
+/// A scope that is on nobody's books yet, and whether it has a deadline of its own.
+fn make(setup: &mut Setup, runtime: Handle, now: Instant) -> (Arc<Node>, bool) {
     // Most scopes have none, and an empty set of them is not made to be looked through.
-    let mut options = options.as_deref_mut();
+    let mut options = setup.options.as_deref_mut();
     let name = options.as_mut().and_then(|options| options.name.take());
     let origin = Origin::new(next_id(), name.or(setup.name.map(|name| Name::Borrowed(name))), setup.place);
     let deadline = options.as_ref().and_then(|options| own_deadline(options, &origin, now));
@@ -108,31 +170,17 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
     let has_deadline = scope.deadline().is_some();
     let mut books = Books::new(scope, judge);
     books.finalizer_timeout = FINALIZER_TIMEOUT;
-    let (mut shielded, mut fixed) = (false, Fixed::default());
+    let mut fixed = Fixed::default();
     if let Some(options) = options {
         books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);
         books.external = options.cancel_on.take();
-        shielded = options.shielded;
         books.shield = options.shield.map(|limit| Box::new(Shield::new(limit)));
+        // Nobody who finishes something asked for an error.
+        books.timer_is_optional = options.shielded || options.shield.is_some();
         books.wakes_at_once = options.limit.is_some();
         fixed = Fixed { tells_at_once: options.root, limit: options.limit.take() };
     }
-    let is_shield = books.shield.is_some();
-    // Nobody who finishes something asked for an error.
-    books.timer_is_optional = shielded || is_shield;
-    let node = Node::new(origin, runtime, books, fixed);
-    if !shielded {
-        let top = || crate::root::explicit(node.runtime()).map(Opener::at_the_top_of);
-        if let Some(opener) = frame::current().or_else(top) {
-            link(&node, &opener, is_shield);
-        }
-        frame::opened(&node);
-    }
-    if has_deadline {
-        // One that has passed already: the scope is born cancelled (P8).
-        node.tick_if_due(now);
-    }
-    node
+    (Node::new(origin, runtime, books, fixed), has_deadline)
 }
 
 /// The scope's own deadline: the earlier of the two that can be given. Too far to be an instant is
@@ -171,7 +219,7 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
     let (slot, deadline, cancelled) = {
         let mut books = parent.books();
         let below =
-            Below { node: Arc::clone(node), by_daemon, in_future, shielded: is_shield, at_top, holds: hold.is_some() };
+            Below { by_daemon, in_future, shielded: is_shield, at_top, holds: hold.is_some(), ..Below::of(node) };
         let slot = books.nested.enter(below);
         if let Some(id) = daemon {
             books.scope.daemon_scope_opened(ChildId::new(id));
@@ -222,6 +270,29 @@ fn inherit_latest(node: &Arc<Node>, mut written: Option<Deadline>, work: &mut Wo
         }
         node.inherit_deadline(latest.clone(), work);
         written = latest;
+    }
+}
+
+/// Puts an owned scope below its parent: it inherits cancellation, and no deadline.
+fn link_owned(node: &Arc<Node>, given: &Arc<Node>) {
+    let (mut parent, mut hold) = nearest_live(given);
+    if hold.is_none() && given.is_closed() {
+        // Cancelled at birth by a parent that waits for nobody any more; its finalizers need somebody who does.
+        (parent, hold) = nearest_live(&root_of_here());
+    }
+    let of = |node: &Node| {
+        let books = node.books();
+        books.scope.cancelled().map(|cancelled| (cancelled.clone(), books.scope.stop_at()))
+    };
+    let told = of(given);
+    let slot = parent.books().nested.enter(Below { owned: true, holds: hold.is_some(), ..Below::of(node) });
+    // After it is entered: a cancellation before that is seen here, a later one is handed down.
+    let told = told.or_else(|| of(&parent));
+    node.books().parent = Some(Parent { node: parent, hold, daemon: None, opener: None, slot });
+    if let Some((cancelled, stop_at)) = told {
+        let mut work = Work::default();
+        node.inherit(&cancelled, stop_at, &mut work);
+        work.run();
     }
 }
 

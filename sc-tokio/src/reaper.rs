@@ -1,16 +1,17 @@
-//! The reaper: carries a scope to its end whose future is gone (P3).
+//! The reaper: carries a scope to its end whose future is gone (P3), or that never had one.
 //!
 //! A scope's future can be dropped half-way, or forgotten, or carried out of the frame that opened
 //! it. Its children are cancelled at once; a task on the scope's own runtime waits for them, then
 //! stops daemons and runs finalizers as the driver would have, while the scope's hold of its parent
-//! keeps that open.
+//! keeps that open. A scope that belongs to a value is carried by such a task from the start.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use sc_core::{FailureRecord, Member, Outcome};
+use sc_core::{CancelRequest, FailureRecord, Member, Outcome, Reason};
 
+use crate::books::Owner;
 use crate::carrier::Carrier;
 use crate::events::{self, Notice};
 use crate::fault::BoxedError;
@@ -47,6 +48,35 @@ fn close_if_idle(node: &Arc<Node>) -> bool {
     node.is_closed()
 }
 
+/// Carries a scope that belongs to a value, from the start: its deadline and its end need somebody
+/// who polls.
+pub(crate) fn carry(node: &Arc<Node>) {
+    {
+        let mut books = node.books();
+        (books.adopted, books.carried) = (true, true);
+    }
+    let reaper = Reaper { node: Arc::clone(node), carrier: Carrier::default(), done: false };
+    drop(node.runtime().spawn(reaper));
+}
+
+/// The value that a scope belongs to is dropped.
+pub(crate) fn let_go(node: &Arc<Node>) {
+    let now = Instant::now().into_std();
+    let mut was_idle = true;
+    node.input(|books| {
+        books.owner = Owner::Gone;
+        was_idle = node.is_closed() || (node.holds() <= 1 && books.scope.daemons() == 0);
+        books.scope.future_dropped(now)
+    });
+    if !was_idle {
+        events::say(&Notice::FutureGone { origin: node.origin().clone(), forgotten: false });
+    }
+    // It may have closed before, with an outcome that nobody will take now (P4).
+    if !close_if_idle(node) {
+        report(node);
+    }
+}
+
 struct Reaper {
     node: Arc<Node>,
     carrier: Carrier,
@@ -78,11 +108,17 @@ impl Drop for Reaper {
         if self.done {
             return;
         }
-        let released = {
+        let (released, owned) = {
             let mut books = self.node.books();
             books.abandoned = true;
-            books.released
+            (books.released, books.owner != Owner::Future)
         };
+        if owned {
+            // Whoever waits for it has to be told; and nobody is left to watch the end of a grace (the
+            // runtime may go on, and have no timer).
+            let now = Instant::now().into_std();
+            self.node.stop_by(CancelRequest::because(Reason::RuntimeEnded), Some(now));
+        }
         if released {
             close_abandoned(&self.node);
         }
@@ -116,9 +152,10 @@ pub(crate) fn close_abandoned(node: &Arc<Node>) {
     report(node);
 }
 
-/// There is nobody to return the outcome of a closed scope to: its failures go to the hook (P4).
+/// There is nobody to return the outcome of a closed scope to: its failures go to the hook (P4). That
+/// of a scope which belongs to a value is kept while the value lives.
 pub(crate) fn report(node: &Arc<Node>) {
-    if !node.is_closed() {
+    if !node.is_closed() || node.books().owner == Owner::Value {
         return;
     }
     let spawned = node.accepted();

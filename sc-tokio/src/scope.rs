@@ -39,7 +39,8 @@ use crate::rt::{self, CancellationToken, Instant, JoinHandle};
 /// # }
 /// ```
 ///
-/// There is no `'static` handle to a scope, and no way to clone one: whoever can spawn is inside.
+/// There is no `'static` handle to a scope, and no way to clone one: whoever can spawn is inside. A scope that lives in a
+/// struct is an [`OwnedScope`](crate::OwnedScope).
 ///
 /// ```compile_fail
 /// # use sc_tokio::{Cancelled, scope};

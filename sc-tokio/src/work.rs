@@ -10,6 +10,7 @@ use sc_core::{Cancelled, Deadline, FailureRecord, Member, Origin, ScopeId};
 use crate::books::Parent;
 use crate::events::{self, Notice};
 use crate::fault::BoxedError;
+use crate::hold::Hold;
 use crate::judge;
 use crate::node::Node;
 use crate::rt::{AbortHandle, CancellationToken};
@@ -19,6 +20,7 @@ use crate::wake::{drop_quietly, wake_all};
 enum Change {
     Cancel(Cancelled, Option<Instant>),
     Deadline(Option<Deadline>),
+    Hasten(Option<Instant>),
 }
 
 /// See the module. Done in the order of the fields: first every book is written (P6), then those
@@ -39,6 +41,7 @@ struct Todo {
     /// Members that are shielded no longer, and by which shield.
     unshielded: Vec<(Arc<Node>, u64, Arc<Node>)>,
     aborts: Vec<AbortHandle>,
+    released: Vec<Hold>,
     wakers: Vec<Waker>,
     judge: Vec<Arc<Node>>,
     notices: Vec<Notice>,
@@ -57,6 +60,17 @@ impl Work {
 
     pub(crate) fn deadline_below(&mut self, node: &Arc<Node>, deadline: Option<Deadline>) {
         self.todo().below.push_back((Arc::clone(node), Change::Deadline(deadline)));
+    }
+
+    pub(crate) fn hasten_below(&mut self, node: &Arc<Node>, stop_at: Option<Instant>) {
+        self.todo().below.push_back((Arc::clone(node), Change::Hasten(stop_at)));
+    }
+
+    /// Lets go of what kept a scope open.
+    pub(crate) fn release(&mut self, hold: Option<Hold>) {
+        if let Some(hold) = hold {
+            self.todo().released.push(hold);
+        }
     }
 
     pub(crate) fn closed(&mut self, parent: Option<Parent>) {
@@ -122,6 +136,7 @@ impl Work {
                 match change {
                     Change::Cancel(cancelled, stop_at) => node.inherit(&cancelled, stop_at, &mut self),
                     Change::Deadline(deadline) => node.inherit_deadline(deadline, &mut self),
+                    Change::Hasten(stop_at) => node.hasten(stop_at, &mut self),
                 }
             }
             let Some(parent) = self.0.as_mut().and_then(|todo| todo.closed.pop()) else { break };
@@ -154,6 +169,8 @@ impl Todo {
         for abort in self.aborts.drain(..) {
             abort.abort();
         }
+        // Each may drain a scope, which is a change of its own with its own work.
+        drop(self.released);
         wake_all(self.wakers.drain(..));
         for node in self.judge.drain(..) {
             judge::pump(&node);

@@ -2,6 +2,7 @@
 
 mod ambient;
 mod ambient_corners;
+mod attached;
 mod blocking;
 mod borrowed;
 mod cancellation;
@@ -15,6 +16,8 @@ mod flat;
 mod grace;
 mod join;
 mod limits;
+mod owned_end;
+mod owned_scope;
 mod peers;
 mod policies;
 mod resource;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// How long a test on real threads may take before it counts as hung.
@@ -21,6 +21,27 @@ where
     drop(current);
     let multi = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     multi.block_on(async { tokio::spawn(test()).await.expect("the test's own task") });
+}
+
+/// The failure hook is one for the process: a test that sets it has it to itself while it holds this.
+pub(crate) fn the_hook() -> MutexGuard<'static, ()> {
+    static HOOK: Mutex<()> = Mutex::new(());
+    HOOK.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Gives the failures whose text contains `tag` and that reached nobody but the hook during the test.
+pub(crate) fn hooked(tag: &'static str, test: impl FnOnce()) -> Vec<String> {
+    let _mine = the_hook();
+    let log = Log::new();
+    let told = log.clone();
+    sc_tokio::set_failure_hook(move |failure| {
+        if failure.message.contains(tag) {
+            told.add(failure.to_string());
+        }
+    });
+    test();
+    sc_tokio::reset_failure_hook();
+    log.entries()
 }
 
 /// Ends the process if it is not dropped in time.

@@ -169,9 +169,9 @@ fn overflow_goes_to_the_hook(runtime: &tokio::runtime::Runtime, told: &Mutex<Vec
     });
 }
 
-/// The hook is one for the process: every use of it is in this test.
 #[test]
 fn every_failure_that_reaches_nobody_else_reaches_the_hook_once() {
+    let _mine = crate::support::the_hook();
     let told = Arc::new(Mutex::new(Vec::new()));
     let hook = Arc::clone(&told);
     sc_tokio::set_failure_hook(move |failure| {

@@ -35,6 +35,7 @@
 mod dropping;
 mod explorer;
 mod failing;
+mod owned;
 mod spawning;
 mod stopping;
 mod support;

@@ -14,6 +14,7 @@ mod failure;
 mod flat;
 mod grace;
 mod join;
+mod joins;
 mod peers;
 mod policies;
 mod root;

@@ -1,6 +1,7 @@
 //! A child of a join, and how its end reaches the join's body.
 
 use std::any::Any;
+use std::cmp::Reverse;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -67,7 +68,7 @@ impl<T, E> Exits<T, E> {
             std::mem::replace(&mut queue.body, body)
         };
         drop(old);
-        into.sort_unstable_by(|a, b| (b.late, b.index).cmp(&(a.late, a.index)));
+        into.sort_unstable_by_key(|exit| Reverse((exit.late, exit.index)));
     }
 }
 

@@ -53,6 +53,7 @@ pin_project! {
 }
 
 /// How far a join is.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about how far it is")]
 struct Progress {
     /// How many children may be in flight.
     limit: usize,

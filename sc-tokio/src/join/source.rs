@@ -131,8 +131,9 @@ impl<S: Stream> Items for Streamed<S> {
         self.project().stream.poll_next(cx)
     }
 
+    /// A stream that will give nothing more may be silent all the same, as `futures::stream::pending`.
     fn is_at_end(&self) -> bool {
-        self.stream.size_hint() == (0, Some(0))
+        false
     }
 }
 

@@ -266,7 +266,7 @@ where
     T: Send + 'env,
     E: Debug + Send + 'static,
 {
-    JoinBuilder::new(List::of(futures), joiner, usize::MAX)
+    JoinBuilder::new(List::of(futures), joiner, usize::MAX).supervised()
 }
 
 /// Makes a value of each item, several at a time, and gives them in the order of the items. The first failure in time cancels

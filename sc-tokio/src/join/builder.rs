@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sc_core::{Cancelled, Failure, Joiner, Name, ScopeError};
+use sc_core::{Cancelled, Failure, Joiner, Name, ScopeError, Watch};
 
 use super::contender::{self, Start};
 use super::run::{Body, Run};
@@ -26,7 +26,8 @@ use crate::rt::Instant;
 /// Children run in the caller's task, one at a time: they may borrow, and must not block. With
 /// [`parallel`](Self::parallel), each is a Tokio task of its own. A panic of a child is caught, and reaches the joiner as
 /// [`Failure::Panic`]. A panic of the source, of a closure or of the joiner cancels the children, and goes on here when they
-/// have ended.
+/// have ended. A panic of a task that a child started with [`spawn`](crate::spawn) is a failure of the scope: it ends
+/// [`all`](super::all), [`map`](super::map) and [`for_each`](super::for_each), and goes to the failure hook under the others.
 ///
 /// As [`NurseryBuilder`](crate::NurseryBuilder), it is an [`IntoFuture`]; where a future is needed, call `.into_future()`.
 ///
@@ -54,6 +55,12 @@ where
         let place = Location::caller();
         let start = Start { how: contender::borrowed::<F, T, E>, place };
         Self { source, joiner, start, limit, setup: Setup { place, name: None, options: None } }
+    }
+
+    /// What tasks fail with that a child starts by `sc_tokio::spawn` does not end the others.
+    pub(super) fn supervised(mut self) -> Self {
+        self.options().policy = Some((Watch::Supervise, None));
+        self
     }
 
     /// Runs each child as a Tokio task of its own, in parallel. It may not borrow then.

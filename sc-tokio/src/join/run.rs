@@ -83,6 +83,11 @@ impl Progress {
         self.exhausted && self.in_flight == 0
     }
 
+    /// Whether the joiner broke before anything else could decide (P5).
+    fn is_decided_first(&self) -> bool {
+        self.decided && !self.failed_late
+    }
+
     /// Whether the joiner is to be told why the whole was cut short.
     fn is_cut(&self) -> bool {
         self.failed_late || (!self.decided && (self.missing || !self.is_complete()))
@@ -189,10 +194,18 @@ where
         let this = self.project();
         let node = this.exits.node();
         let joiner = this.joiner.take().expect("the joiner stays until the end");
-        let payload = this.progress.panic.take().or(fed.err()).or(match own {
-            Err(Failure::Panic(panic)) => Some(panic.into_payload()),
+        let own = match own {
+            Err(Failure::Panic(panic)) => Some(panic),
             _ => None,
-        });
+        };
+        let mut payload = this.progress.panic.take().or(fed.err());
+        if let Some(panic) = own {
+            if payload.is_none() && !this.progress.is_decided_first() {
+                payload = Some(panic.into_payload());
+            } else {
+                lose(node, Member::some_child().at(place), Failure::<E>::Panic(panic));
+            }
+        }
         if let Some(payload) = payload {
             if let Some(panic) = drop_quietly(joiner) {
                 lose(node, Member::body().at(place), Failure::<E>::Panic(panic));

@@ -157,7 +157,7 @@ fn a_child_that_awaits_a_dead_child_of_an_outer_scope_ends_alone() {
     both_flavours(|| async {
         let mut seen = None;
         let outcome = nursery!(<sc_tokio::Supervise> async |n| -> Result<(), Cancelled> {
-            let dead = n.spawn(async { if true { panic!("dead") } });
+            let dead = n.spawn(async { assert!(sc_tokio::is_cancelled(), "dead") });
             let joined = async {
                 dead.await;
                 Ok::<_, Cancelled>(1)

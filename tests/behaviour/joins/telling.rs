@@ -27,7 +27,7 @@ pub(crate) fn losses_go_to_the_hook(runtime: &Runtime, told: &Mutex<Vec<(Option<
     runtime.block_on(async {
         both_ways!(all = join::all([0, 1, 2].map(fails)).named("lossy") => {
             assert_eq!(all.await.unwrap_err().to_string(), "0, for the hook");
-            lost(&["child 1 ", "child 2 "]);
+            lost(&["child #1 ", "child #2 "]);
         });
         let group = || {
             [1, 2, 3].map(|n| async move {

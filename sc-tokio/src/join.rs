@@ -81,14 +81,14 @@ pub const DEFAULT_LIMIT: usize = 16;
 /// # }
 /// ```
 #[track_caller]
-pub fn all<'env, I, T, E>(futures: I) -> JoinBuilder<'env, List<I::Item>, I::Item, Resuming<All<T, E>>, T, E>
+pub fn all<'env, I, T, E>(futures: I) -> JoinBuilder<'env, List<I::Item>, I::Item, Resuming<All<T, E>, E>, T, E>
 where
     I: IntoIterator,
     I::Item: Future<Output = Result<T, E>> + Send + 'env,
     T: Send + 'env,
     E: ScopeError + Debug + Send + 'static,
 {
-    JoinBuilder::new(List::of(futures), Resuming(All::new()), usize::MAX)
+    JoinBuilder::new(List::of(futures), Resuming::of(All::new()), usize::MAX)
 }
 
 /// Waits for everybody's result, in the order of the input. A failure ends nobody else.
@@ -306,7 +306,10 @@ where
 /// # }
 /// ```
 #[track_caller]
-pub fn map<'env, S, G, F, T, E>(source: S, f: G) -> JoinBuilder<'env, Calls<S::Items, G>, F, Resuming<All<T, E>>, T, E>
+pub fn map<'env, S, G, F, T, E>(
+    source: S,
+    f: G,
+) -> JoinBuilder<'env, Calls<S::Items, G>, F, Resuming<All<T, E>, E>, T, E>
 where
     S: Source,
     S::Items: Send + 'env,
@@ -315,7 +318,7 @@ where
     T: Send + 'env,
     E: ScopeError + Debug + Send + 'static,
 {
-    JoinBuilder::new(Calls::of(source.into_items(), f), Resuming(All::new()), DEFAULT_LIMIT)
+    JoinBuilder::new(Calls::of(source.into_items(), f), Resuming::of(All::new()), DEFAULT_LIMIT)
 }
 
 /// Does something for each item, several at a time, and keeps nothing of it (P11). The first failure in time cancels the
@@ -361,7 +364,7 @@ where
 pub fn for_each<'env, S, G, F, E>(
     source: S,
     f: G,
-) -> JoinBuilder<'env, Calls<S::Items, G>, F, Resuming<ForEach<E>>, (), E>
+) -> JoinBuilder<'env, Calls<S::Items, G>, F, Resuming<ForEach<E>, E>, (), E>
 where
     S: Source,
     S::Items: Send + 'env,
@@ -369,5 +372,5 @@ where
     F: Future<Output = Result<(), E>> + Send + 'env,
     E: ScopeError + Debug + Send + 'static,
 {
-    JoinBuilder::new(Calls::of(source.into_items(), f), Resuming(ForEach::new()), DEFAULT_LIMIT)
+    JoinBuilder::new(Calls::of(source.into_items(), f), Resuming::of(ForEach::new()), DEFAULT_LIMIT)
 }

@@ -219,28 +219,43 @@ impl<O> Debug for JoinFuture<'_, O> {
 /// Turns the failure that a joiner ends with into what the caller of a fallible function expects: an error, or a panic that
 /// goes on.
 #[doc(hidden)]
-#[derive(Debug)]
-pub struct Resuming<J>(pub(super) J);
+pub struct Resuming<J, E> {
+    joiner: J,
+    // A pointer instead of a bound on the implementation, so that an error type that lacks the conversion is complained of
+    // once, at the call, and not again at the `.await`.
+    from_cancelled: fn(Cancelled) -> E,
+}
 
-impl<J, V, T, E> Joiner<T, E> for Resuming<J>
+impl<J, E: ScopeError> Resuming<J, E> {
+    pub(super) fn of(joiner: J) -> Self {
+        Self { joiner, from_cancelled: E::from_cancelled }
+    }
+}
+
+impl<J: Debug, E> Debug for Resuming<J, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Resuming").field(&self.joiner).finish()
+    }
+}
+
+impl<J, V, T, E> Joiner<T, E> for Resuming<J, E>
 where
     J: Joiner<T, E, Output = Result<V, Failure<E>>>,
-    E: ScopeError,
 {
     type Output = Result<V, E>;
 
     fn begin(&mut self, count: usize) -> std::ops::ControlFlow<()> {
-        self.0.begin(count)
+        self.joiner.begin(count)
     }
 
     fn on_exit(&mut self, index: usize, exit: Result<T, Failure<E>>) -> std::ops::ControlFlow<()> {
-        self.0.on_exit(index, exit)
+        self.joiner.on_exit(index, exit)
     }
 
     fn finish(self, cut: Option<Cancelled>, unclaimed: &mut Vec<Failure<E>>) -> Result<V, E> {
-        self.0.finish(cut, unclaimed).map_err(|failure| match failure {
+        self.joiner.finish(cut, unclaimed).map_err(|failure| match failure {
             Failure::Error(error) => error,
-            Failure::Cancelled(cancelled) => E::from_cancelled(cancelled),
+            Failure::Cancelled(cancelled) => (self.from_cancelled)(cancelled),
             Failure::Panic(panic) => panic.resume(),
             _ => unreachable!("no scope owns the errors of a join's children"),
         })

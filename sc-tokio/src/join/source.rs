@@ -8,12 +8,7 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 /// What [`map`](super::map) and [`for_each`](super::for_each) work through: an [`IntoIterator`], or a stream wrapped by
-/// [`stream`]. Sealed.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not something a join can work through",
-    label = "neither an iterator nor a wrapped stream",
-    note = "pass an `IntoIterator`; a `Stream` goes in as `join::stream(s)`"
-)]
+/// [`stream`]. Sealed. (rustc says of a stream that was not wrapped that it is no iterator.)
 pub trait Source: sealed::Sealed {
     /// What it gives.
     type Item;

@@ -56,6 +56,7 @@ mod finalizer;
 mod frame;
 mod hold;
 mod hook;
+pub mod join;
 mod judge;
 mod limit;
 mod node;
@@ -103,9 +104,9 @@ pub use shield::shield;
 pub use tree::{Tree, TreeNode, tree};
 
 pub use sc_core::{
-    Cancelled, Cause, ChildExit, ChildId, FAILURES_KEPT, FailFast, Failure, Member, Name, Origin, Outcome, OutcomeKind,
-    Panic, Phase, Policy, PolicyFn, Reason, Report, Role, ScopeEnd, ScopeError, ScopeId, Straggler, Supervise, Verdict,
-    Watch, policy_fn,
+    Cancelled, Cause, ChildExit, ChildId, FAILURES_KEPT, FailFast, Failure, Joiner, Member, Name, Origin, Outcome,
+    OutcomeKind, Panic, Phase, Policy, PolicyFn, RaceError, Reason, Report, Role, ScopeEnd, ScopeError, ScopeId,
+    Straggler, Supervise, Verdict, Watch, policy_fn,
 };
 
 #[cfg(feature = "macros")]

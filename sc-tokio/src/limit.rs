@@ -36,7 +36,7 @@ use crate::wake::wake_all;
 /// A child that awaits a queued child of a scope with the same limit would wait for ever if it kept the last seat. So it lends
 /// its seat to the child that it awaits, one at a time; also when it waits for the end of a scope that it opened. While its
 /// seat is lent a child does not run, whatever else it waits for: it goes on when it has a seat again, and before anybody
-/// in the queue. (A time-out around such an await fires then, and not before. A condition variable behaves alike, which has to have
+/// in the queue. (Unless the borrower is polled in its own task, as borrowed children are, and those of a [`join`](crate::join).) (A time-out around such an await fires then, and not before. A condition variable behaves alike, which has to have
 /// its lock back first.) So the limit is never exceeded. A child that calls `reserve` while it holds a seat lends nothing: with a
 /// limit of one it waits for itself.
 ///
@@ -141,8 +141,9 @@ impl Limit {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// A seat, or a place in the queue for one; `child` says whose it is, for those who await it.
-    pub(crate) fn queue_up(&self, child: Option<(&Arc<Node>, u64)>) -> Seat {
+    /// A seat, or a place in the queue for one; `child` says whose it is, for those who await it, and `inside` that it is
+    /// made, or polled, in the task of whoever polls its scope.
+    pub(crate) fn queue_up(&self, child: Option<(&Arc<Node>, u64)>, inside: bool) -> Seat {
         let mut books = lock(&self.0.books);
         let ticket = books.next;
         books.next += 1;
@@ -154,7 +155,7 @@ impl Limit {
         if let (Some(key), Some((node, _))) = (key, child) {
             books.children.insert(key, (ticket, Arc::clone(node)));
         }
-        books.queue.insert(ticket, Queued { child: key, waker: None });
+        books.queue.insert(ticket, Queued { child: key, inside, waker: None });
         let idle = std::mem::take(&mut books.idle);
         drop(books);
         wake_all(idle.into_values());
@@ -224,6 +225,8 @@ struct Gate {
 struct Queued {
     /// `None`: a reservation.
     child: Option<(ScopeId, u64)>,
+    /// It is polled by the task that may be the lender.
+    inside: bool,
     waker: Option<Waker>,
 }
 
@@ -308,6 +311,8 @@ enum Standing {
     Queued,
     Held,
     Lent,
+    /// Lent to code inside the lender, which goes on being polled: that is how the borrower is.
+    LentInside,
 }
 
 /// A seat, or a place in the queue for one; given up when dropped.
@@ -355,7 +360,7 @@ impl Seat {
                 }
                 None => true,
             },
-            Standing::Lent => {
+            Standing::Lent | Standing::LentInside => {
                 let has_it = match books.lent.get_mut(&self.ticket) {
                     Some(lent) => {
                         old = Some(std::mem::replace(&mut lent.waker, waker));
@@ -363,17 +368,15 @@ impl Seat {
                     }
                     None => true,
                 };
-                has_it || self.take_back(&mut books, &mut old)
+                has_it || (self.standing == Standing::Lent && self.take_back(&mut books, &mut old))
             }
         };
         drop(books);
         drop(old);
         if held {
             self.standing = Standing::Held;
-            Poll::Ready(())
-        } else {
-            Poll::Pending
         }
+        if held || self.standing == Standing::LentInside { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Somebody woke the lender: it takes a free seat, or is the next to get one.
@@ -395,6 +398,9 @@ impl Seat {
 
     /// Lends the seat to the first queued child that its holder waits for.
     pub(crate) fn lend(&mut self, cx: &Context<'_>) {
+        if self.standing == Standing::LentInside && !lock(&self.limit.0.books).lent.contains_key(&self.ticket) {
+            self.standing = Standing::Held;
+        }
         if self.standing != Standing::Held || (self.wants.children.is_empty() && self.wants.below.is_empty()) {
             return;
         }
@@ -437,6 +443,9 @@ impl Seat {
         };
         self.standing = Standing::Lent;
         if let Some((queued, node)) = left {
+            if queued.inside {
+                self.standing = Standing::LentInside;
+            }
             wake_all(queued.waker);
             drop(node);
         }
@@ -468,7 +477,7 @@ impl Drop for Seat {
                 if left.is_some() { Vec::new() } else { books.give_up(self.ticket) }
             }
             Standing::Held => books.give_up(self.ticket),
-            Standing::Lent => match books.lent.remove(&self.ticket) {
+            Standing::Lent | Standing::LentInside => match books.lent.remove(&self.ticket) {
                 Some(lent) => {
                     // The borrower goes on, and gives the seat to whoever lent it to us.
                     books.returning.retain(|returning| *returning != self.ticket);
@@ -479,7 +488,7 @@ impl Drop for Seat {
                             above.to = lent.to;
                         }
                     }
-                    left = Some((Queued { child: None, waker: Some(lent.waker) }, None));
+                    left = Some((Queued { child: None, inside: false, waker: Some(lent.waker) }, None));
                     Vec::new()
                 }
                 None => books.give_up(self.ticket),
@@ -570,8 +579,8 @@ pub(crate) fn awaits_scope(node: &Arc<Node>) {
 impl Node {
     /// A place under the scope's limit for a child, if there is one that concerns it.
     #[inline]
-    pub(crate) fn queue_for_seat(self: &Arc<Self>, id: u64) -> Option<Seat> {
-        self.limit().map(|limit| limit.queue_up(Some((self, id))))
+    pub(crate) fn queue_for_seat(self: &Arc<Self>, id: u64, inside: bool) -> Option<Seat> {
+        self.limit().map(|limit| limit.queue_up(Some((self, id)), inside))
     }
 
     /// Whether the scope is inside the other one.

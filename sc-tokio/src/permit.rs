@@ -115,7 +115,7 @@ impl<'n, E> Future for Reserve<'n, E> {
         let seated = match (&mut this.seat, node.limit()) {
             (_, None) => Poll::Ready(()),
             (Some(seat), _) => seat.poll(cx),
-            (slot @ None, Some(limit)) => slot.insert(limit.queue_up(None)).poll(cx),
+            (slot @ None, Some(limit)) => slot.insert(limit.queue_up(None, false)).poll(cx),
         };
         if let Some(cancelled) = this.scope.cancelled_now() {
             this.seat = None;

@@ -645,6 +645,65 @@ fn borrowed_children_lend_too() {
 }
 
 #[test]
+fn a_borrowed_child_is_lent_a_seat_by_the_task_it_runs_in() {
+    both_flavours(|| async {
+        let limit = Limit::new(1);
+        let (inner, gauge) = (limit.clone(), Gauge::default());
+        let result = nursery!(async |n| {
+            let outer = n.spawn(async move {
+                nursery!(async |n| {
+                    let parts: Vec<_> = (0..5)
+                        .map(|i| {
+                            let running = gauge.clone();
+                            n.spawn_borrowed(async move {
+                                let _running = running.enter();
+                                yield_now().await;
+                                Ok::<u32, Cancelled>(i)
+                            })
+                        })
+                        .collect();
+                    let sum: u32 = join_all(parts).await.into_iter().sum();
+                    assert_eq!(gauge.most(), 1);
+                    Ok::<_, Cancelled>(sum)
+                })
+                .limit(&inner)
+                .await
+            });
+            Ok::<_, Cancelled>(outer.await)
+        })
+        .limit(&limit)
+        .await;
+        assert_eq!(result.unwrap(), 10);
+        assert_eq!((limit.available(), limit.queued()), (1, 0));
+    });
+}
+
+#[test]
+fn a_join_under_the_limit_of_the_child_that_awaits_it_borrows_its_seat() {
+    both_flavours(|| async {
+        for parallel in [false, true] {
+            let limit = Limit::new(1);
+            let inner = limit.clone();
+            let result = nursery!(async |n| {
+                let outer = n.spawn(async move {
+                    let double = |i: u32| async move {
+                        yield_now().await;
+                        Ok::<_, Cancelled>(2 * i)
+                    };
+                    let join = sc_tokio::join::map(0..5, double).limit(&inner);
+                    if parallel { join.parallel().await } else { join.await }
+                });
+                Ok::<_, Cancelled>(outer.await)
+            })
+            .limit(&limit)
+            .await;
+            assert_eq!(result.unwrap(), [0, 2, 4, 6, 8]);
+            assert_eq!((limit.available(), limit.queued()), (1, 0));
+        }
+    });
+}
+
+#[test]
 fn the_body_has_no_seat_and_just_waits() {
     both_flavours(|| async {
         let gauge = Gauge::default();

@@ -15,6 +15,7 @@ mod failure;
 mod flat;
 mod grace;
 mod join;
+mod joins;
 mod limits;
 mod owned_end;
 mod owned_scope;

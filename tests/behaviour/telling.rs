@@ -217,6 +217,7 @@ fn every_failure_that_reaches_nobody_else_reaches_the_hook_once() {
         }
     });
     overflow_goes_to_the_hook(&runtime, &told);
+    crate::joins::losses_go_to_the_hook(&runtime, &told);
     // What panics in a program's root is told when it happens.
     runtime.block_on(sc_tokio::Root::new().run(async {
         let before = told.lock().unwrap().len();

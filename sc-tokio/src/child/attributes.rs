@@ -20,6 +20,8 @@ pub(crate) struct Attributes {
     pub(crate) place: &'static Location<'static>,
     /// Reserved for it before it was spawned.
     pub(crate) seat: Option<Seat>,
+    /// It is polled in the task of whoever polls its scope.
+    pub(crate) inside: bool,
     /// No limit counts it.
     pub(crate) seatless: bool,
     /// It goes on for this long after it was told to stop; its code is [`crate::shield::whole`].
@@ -30,7 +32,7 @@ impl Attributes {
     /// An ordinary child, spawned at `place`.
     #[inline]
     pub(crate) const fn at(place: &'static Location<'static>) -> Self {
-        Self { kind: ChildKind::LINKED, name: None, place, seat: None, seatless: false, shielded: None }
+        Self { kind: ChildKind::LINKED, name: None, place, seat: None, inside: false, seatless: false, shielded: None }
     }
 
     pub(crate) const fn spawned_at(mut self, place: &'static Location<'static>) -> Self {
@@ -41,9 +43,9 @@ impl Attributes {
     /// A child of `node` that was admitted with this number.
     #[inline]
     pub(crate) fn admitted<M>(self, node: &Arc<Node>, member: M, id: u64, seen: u64) -> Admitted<M> {
-        let Self { kind, name, place, seat, seatless, shielded } = self;
+        let Self { kind, name, place, seat, seatless, shielded, inside } = self;
         let counts = !kind.daemon && !seatless;
-        let seat = seat.filter(|_| counts).or_else(|| if counts { node.queue_for_seat(id) } else { None });
+        let seat = seat.filter(|_| counts).or_else(|| if counts { node.queue_for_seat(id, inside) } else { None });
         let shielded = shielded.map(|_| ShieldedMember::new(node, id));
         let extra = (seat.is_some() || shielded.is_some()).then(|| Box::new(Extra { seat, shielded }));
         Admitted { member, id, seen, kind, label: Label { place, name }, extra }

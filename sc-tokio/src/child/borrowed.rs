@@ -135,6 +135,7 @@ where
         return Child::gone(nursery, kind, place, node.refuse(future, place));
     };
     node.expect_claim(id, kind);
+    let attributes = Attributes { inside: true, ..attributes };
     let admitted = attributes.admitted(node, Arc::clone(node), id, seen);
     let state = State::Running { joiner: None, child: None };
     let cell = Arc::new(Cell(Mutex::new(state)));

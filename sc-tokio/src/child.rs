@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use sc_core::{CancelRequest, ChildId, ChildKind, Claim, Failure, Member, Reason};
+use sc_core::{ChildId, ChildKind, Claim, Failure, Member, Reason};
 
 pub(crate) use attributes::{Attributes, Extra};
 pub use blocking::BlockingCx;
@@ -30,7 +30,6 @@ use crate::node::Node;
 use crate::parked::Parked;
 use crate::rt::{self, Instant, JoinHandle};
 use crate::scope::Scope;
-use crate::stops::Stop;
 use crate::waiting::Waiting;
 
 /// How often a dead child lets itself be polled before it unwinds the frame that keeps on asking.
@@ -213,6 +212,33 @@ impl<'n, T, E> Child<'n, T, E> {
         }
     }
 
+    fn stop(&self) {
+        let node = self.node();
+        let now = Instant::now();
+        let abort = match &self.source {
+            Source::Task(task, _) => Some(task.abort_handle()),
+            _ => None,
+        };
+        let told = node.books().stop_one(self.id, self.kind.daemon, abort.clone(), abort.is_some(), now);
+        let Some(due) = told else { return };
+        // Everybody looks; that one child is concerned is cheaper to find out by asking.
+        match (due, abort) {
+            (true, Some(abort)) => abort.abort(),
+            (true, None) => {
+                node.begin_epoch();
+                let nudge = match &self.source {
+                    Source::Slot(slot) => slot.nudge(),
+                    _ => None,
+                };
+                crate::wake::wake_all(nudge);
+            }
+            (false, _) => {
+                node.wake_present();
+                node.rearm();
+            }
+        }
+    }
+
     /// Marks the running frame as one that awaited a dead child.
     fn mark(&self, failure: Fault) {
         let node = self.node();
@@ -257,40 +283,6 @@ impl<'n, T, E: Send + 'static> Child<'n, T, E> {
             self.stop();
         }
         Stopping { child: self }
-    }
-
-    fn stop(&self) {
-        let node = self.node();
-        let now = Instant::now();
-        let abort = match &self.source {
-            Source::Task(task, _) => Some(task.abort_handle()),
-            _ => None,
-        };
-        let due = {
-            let mut books = node.books();
-            let cancelled = books.scope.notice(CancelRequest::because(Reason::Requested));
-            let grace = books.scope.config().grace.unwrap_or_default();
-            let due = grace.is_zero();
-            let stop = Stop { cancelled, at: now.checked_add(grace), due, abort: abort.clone() };
-            books.stops.one(self.id, stop);
-            due
-        };
-        // Everybody looks; that one child is concerned is cheaper to find out by asking.
-        match (due, abort) {
-            (true, Some(abort)) => abort.abort(),
-            (true, None) => {
-                node.begin_epoch();
-                let nudge = match &self.source {
-                    Source::Slot(slot) => slot.nudge(),
-                    _ => None,
-                };
-                crate::wake::wake_all(nudge);
-            }
-            (false, _) => {
-                node.wake_present();
-                node.rearm();
-            }
-        }
     }
 }
 

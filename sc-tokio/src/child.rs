@@ -5,6 +5,7 @@ mod blocking;
 mod borrowed;
 mod builder;
 mod output;
+mod start;
 mod task;
 
 use std::fmt;
@@ -20,6 +21,8 @@ pub use blocking::BlockingCx;
 pub(crate) use borrowed::BorrowedTask;
 pub use builder::TaskBuilder;
 pub use output::{ChildOutput, FinalizerOutput, Never};
+pub(crate) use start::Starting;
+pub use start::{Ready, Start, StartError, StartFn, Unsignalled};
 pub(crate) use task::{Admitted, ChildTask, Gone, Life, Membership};
 pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed};
 

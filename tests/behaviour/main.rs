@@ -21,6 +21,7 @@ mod root;
 mod scoped;
 mod sizes;
 mod spawning;
+mod start;
 mod support;
 mod teardown;
 mod telling;

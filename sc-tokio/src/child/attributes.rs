@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sc_core::{ChildKind, Name};
 
-use super::Admitted;
+use super::{Admitted, Starting};
 use crate::limit::Seat;
 use crate::node::Node;
 use crate::present::Label;
@@ -37,7 +37,7 @@ impl Attributes {
     pub(crate) fn admitted<M>(self, node: &Arc<Node>, member: M, id: u64, seen: u64) -> Admitted<M> {
         let Self { kind, name, place, seat } = self;
         let seat = seat.filter(|_| !kind.daemon).or_else(|| node.queue_for_seat(id, kind));
-        let extra = seat.map(|seat| Box::new(Extra { seat: Some(seat) }));
+        let extra = seat.map(|seat| Box::new(Extra { seat: Some(seat), ..Extra::default() }));
         Admitted { member, id, seen, kind, label: Label { place, name }, extra }
     }
 }
@@ -47,6 +47,8 @@ impl Attributes {
 pub(crate) struct Extra {
     /// Its place under the scope's limit, or in the queue for one.
     pub(crate) seat: Option<Seat>,
+    /// It has yet to say that it is ready.
+    pub(crate) starting: Option<Starting>,
 }
 
 impl Extra {

@@ -5,6 +5,7 @@ mod blocking;
 mod borrowed;
 mod builder;
 mod output;
+mod start;
 mod task;
 
 use std::fmt;
@@ -13,13 +14,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use sc_core::{CancelRequest, ChildId, ChildKind, Claim, Failure, Member, Reason};
+use sc_core::{ChildId, ChildKind, Claim, Failure, Member, Reason};
 
 pub(crate) use attributes::{Attributes, Extra};
 pub use blocking::BlockingCx;
 pub(crate) use borrowed::BorrowedTask;
 pub use builder::TaskBuilder;
 pub use output::{ChildOutput, FinalizerOutput, Never};
+pub(crate) use start::Starting;
+pub use start::{Ready, Start, StartError, StartFn, Unsignalled};
 pub(crate) use task::{Admitted, ChildTask, Gone, Life, Membership};
 pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed};
 
@@ -30,7 +33,6 @@ use crate::node::Node;
 use crate::parked::Parked;
 use crate::rt::{self, Instant, JoinHandle};
 use crate::scope::Scope;
-use crate::stops::Stop;
 use crate::waiting::Waiting;
 
 /// How often a dead child lets itself be polled before it unwinds the frame that keeps on asking.
@@ -215,6 +217,33 @@ impl<'n, T, E> Child<'n, T, E> {
         }
     }
 
+    fn stop(&self) {
+        let node = self.node();
+        let now = Instant::now();
+        let abort = match &self.source {
+            Source::Task(task, _) => Some(task.abort_handle()),
+            _ => None,
+        };
+        let told = node.books().stop_one(self.id, self.kind.daemon, abort.clone(), abort.is_some(), now);
+        let Some(due) = told else { return };
+        // Everybody looks; that one child is concerned is cheaper to find out by asking.
+        match (due, abort) {
+            (true, Some(abort)) => abort.abort(),
+            (true, None) => {
+                node.begin_epoch();
+                let nudge = match &self.source {
+                    Source::Slot(slot) => slot.nudge(),
+                    _ => None,
+                };
+                crate::wake::wake_all(nudge);
+            }
+            (false, _) => {
+                node.wake_present();
+                node.rearm();
+            }
+        }
+    }
+
     /// Marks the running frame as one that awaited a dead child.
     fn mark(&self, failure: Fault) {
         let node = self.node();
@@ -259,41 +288,6 @@ impl<'n, T, E: Send + 'static> Child<'n, T, E> {
             self.stop();
         }
         Stopping { child: self }
-    }
-
-    fn stop(&self) {
-        let node = self.node();
-        let now = Instant::now();
-        let abort = match &self.source {
-            Source::Task(task, _) => Some(task.abort_handle()),
-            _ => None,
-        };
-        let due = {
-            let mut books = node.books();
-            let cancelled = books.scope.notice(CancelRequest::because(Reason::Requested));
-            let grace = books.scope.config().grace.unwrap_or_default();
-            // A shield inside it is left alone, which an abort would not do.
-            let due = grace.is_zero() && !books.shielded.has(self.id);
-            let stop = Stop { cancelled, at: now.checked_add(grace), due, abort: abort.clone() };
-            books.stops.one(self.id, stop);
-            due
-        };
-        // Everybody looks; that one child is concerned is cheaper to find out by asking.
-        match (due, abort) {
-            (true, Some(abort)) => abort.abort(),
-            (true, None) => {
-                node.begin_epoch();
-                let nudge = match &self.source {
-                    Source::Slot(slot) => slot.nudge(),
-                    _ => None,
-                };
-                crate::wake::wake_all(nudge);
-            }
-            (false, _) => {
-                node.wake_present();
-                node.rearm();
-            }
-        }
     }
 }
 

@@ -88,7 +88,10 @@ pub use ambient::{
 };
 pub use builder::{Mapped, NurseryBuilder, NurseryFuture, OutcomeFuture, ViaFrom, scope};
 pub use cancellation::{Cancellation, Canceller};
-pub use child::{BlockingCx, Child, ChildOutput, FinalizerOutput, Join, Never, Stopping, TaskBuilder};
+pub use child::{
+    BlockingCx, Child, ChildOutput, FinalizerOutput, Join, Never, Ready, Start, StartError, StartFn, Stopping,
+    TaskBuilder, Unsignalled,
+};
 pub use hook::{UnhandledFailure, reset_failure_hook, set_failure_hook};
 pub use limit::{Limit, ZeroLimit};
 pub use nursery::Nursery;

@@ -359,9 +359,9 @@ impl<E: Debug + Send + 'static> Scope<E> {
         };
         let task = if kind.daemon {
             drop(hold);
-            start(future, attributes.admitted(&self.node, Arc::clone(&self.node), id, seen))
+            start_task(future, attributes.admitted(&self.node, Arc::clone(&self.node), id, seen))
         } else {
-            start(future, attributes.admitted(&self.node, hold, id, seen))
+            start_task(future, attributes.admitted(&self.node, hold, id, seen))
         };
         Child::task(self, id, kind, place, task)
     }
@@ -405,7 +405,10 @@ impl<E: Debug + Send + 'static> Scope<E> {
 
 /// Starts the task of a parallel child.
 #[track_caller]
-fn start<F, E, M>(future: F, admitted: Admitted<M>) -> JoinHandle<Result<<F::Output as ChildOutput<E>>::Value, Gone>>
+pub(crate) fn start_task<F, E, M>(
+    future: F,
+    admitted: Admitted<M>,
+) -> JoinHandle<Result<<F::Output as ChildOutput<E>>::Value, Gone>>
 where
     F: Future + Send + 'static,
     F::Output: ChildOutput<E>,

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sc_core::Cancelled;
+use sc_core::{CancelRequest, Cancelled, Reason};
 
+use crate::books::Books;
 use crate::rt::{AbortHandle, Instant};
 use crate::shield::Shielded;
 
@@ -14,8 +15,10 @@ pub(crate) struct Stop {
     /// When its grace ends; `None`: never.
     pub(crate) at: Option<Instant>,
     pub(crate) due: bool,
-    /// What makes a parallel child's task notice.
-    pub(crate) abort: Option<AbortHandle>,
+    /// The task of a parallel child.
+    pub(crate) task: Option<AbortHandle>,
+    /// Aborting the task is what makes the child notice; otherwise it looks when it is woken.
+    pub(crate) aborts: bool,
 }
 
 /// The children that were present at one `cancel_children`.
@@ -52,7 +55,7 @@ impl Stops {
         // An entry goes with its child's exit. The rare one that came too late for that is swept,
         // in proportion to what is there (P11).
         if self.single.len() >= self.sweep_at.max(16) {
-            self.single.retain(|_, stop| !stop.abort.as_ref().is_some_and(AbortHandle::is_finished));
+            self.single.retain(|_, stop| !stop.task.as_ref().is_some_and(AbortHandle::is_finished));
             self.sweep_at = self.single.len() * 2;
         }
         self.single.insert(id, stop);
@@ -116,14 +119,42 @@ impl Stops {
         for (id, stop) in self.single.iter_mut().filter(|(_, stop)| !stop.due && is_due(stop.at)) {
             stop.due = true;
             // Its wrapper drops it once its shields are gone; an abort would be for good.
-            let looks = stop.abort.is_none() || shielded.has(*id);
+            let looks = !stop.aborts || shielded.has(*id);
             look |= looks;
-            aborts.extend(stop.abort.clone().filter(|_| !looks));
+            aborts.extend(stop.task.clone().filter(|_| !looks));
         }
         for batch in self.batches.iter_mut().filter(|batch| !batch.due && is_due(batch.at)) {
             batch.due = true;
             look = true;
         }
         (aborts, look)
+    }
+}
+
+impl Books {
+    /// Tells a child to stop. Whether it is due at once; `None` if it was told before: the first reason wins (P6), and
+    /// the instant that came with it (P9).
+    pub(crate) fn stop_one(
+        &mut self,
+        id: u64,
+        is_daemon: bool,
+        task: Option<AbortHandle>,
+        aborts: bool,
+        now: Instant,
+    ) -> Option<bool> {
+        let by_scope = if is_daemon {
+            self.daemon.as_ref().is_some_and(|told| told.id == id)
+        } else {
+            self.scope.cancelled().is_some()
+        };
+        if by_scope || self.stops.told(id).is_some() {
+            return None;
+        }
+        let cancelled = self.scope.notice(CancelRequest::because(Reason::Requested));
+        let grace = self.scope.config().grace.unwrap_or_default();
+        // A shield inside it is left alone, which an abort would not do.
+        let due = grace.is_zero() && !self.shielded.has(id);
+        self.stops.one(id, Stop { cancelled, at: now.checked_add(grace), due, task, aborts });
+        Some(due)
     }
 }

@@ -135,3 +135,37 @@ async fn a_child_stopped_alone_hands_its_reason_to_the_scopes_it_opened() {
     let cancelled = reason.await.unwrap();
     assert_eq!((cancelled.reason(), cancelled.is_inherited()), (sc_tokio::Reason::Requested, true));
 }
+
+#[tokio::test(start_paused = true)]
+async fn stopping_a_child_of_a_cancelled_scope_gives_it_no_second_grace() {
+    let start = Instant::now();
+    let result = nursery!(async |n| -> Result<(), Cancelled> {
+        let child = n.spawn(pending::<()>());
+        tokio::task::yield_now().await;
+        n.cancel("wind down");
+        sleep(4 * SECOND).await;
+        drop(child.cancel());
+        pending().await
+    })
+    .grace(5 * SECOND)
+    .await;
+    assert!(result.is_err());
+    assert_eq!(start.elapsed(), 5 * SECOND, "the scope's cancellation came first, and so did its instant (P6, P9)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_a_child_a_second_time_gives_it_no_second_grace() {
+    let start = Instant::now();
+    nursery!(async |n| -> Result<(), Cancelled> {
+        let child = n.spawn(pending::<()>());
+        tokio::task::yield_now().await;
+        n.cancel_children("one");
+        sleep(4 * SECOND).await;
+        child.cancel().await;
+        assert_eq!(start.elapsed(), 5 * SECOND);
+        Ok(())
+    })
+    .grace(5 * SECOND)
+    .await
+    .unwrap();
+}

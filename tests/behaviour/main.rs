@@ -27,6 +27,7 @@ mod scoped;
 mod shield;
 mod sizes;
 mod spawning;
+mod start;
 mod support;
 mod teardown;
 mod telling;

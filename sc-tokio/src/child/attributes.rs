@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sc_core::{ChildKind, Name};
 
-use super::Admitted;
+use super::{Admitted, Starting};
 use crate::limit::Seat;
 use crate::node::Node;
 use crate::present::Label;
@@ -47,7 +47,8 @@ impl Attributes {
         let counts = !kind.daemon && !seatless;
         let seat = seat.filter(|_| counts).or_else(|| if counts { node.queue_for_seat(id, inside) } else { None });
         let shielded = shielded.map(|_| ShieldedMember::new(node, id));
-        let extra = (seat.is_some() || shielded.is_some()).then(|| Box::new(Extra { seat, shielded }));
+        let is_plain = seat.is_none() && shielded.is_none();
+        let extra = (!is_plain).then(|| Box::new(Extra { seat, shielded, ..Extra::default() }));
         Admitted { member, id, seen, kind, label: Label { place, name }, extra }
     }
 }
@@ -60,6 +61,8 @@ pub(crate) struct Extra {
     /// It is not stopped before its shield is done.
     #[allow(dead_code, reason = "held, and released by its destructor")]
     pub(crate) shielded: Option<ShieldedMember>,
+    /// It has yet to say that it is ready.
+    pub(crate) starting: Option<Starting>,
 }
 
 impl Extra {

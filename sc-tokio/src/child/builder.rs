@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use sc_core::Name;
 
-use super::{Attributes, BlockingCx, Child, ChildOutput};
+use super::{Attributes, BlockingCx, Child, ChildOutput, Ready, Start, StartFn};
 use crate::nursery::Nursery;
 use crate::scope::{Scope, ScopeFn};
 
@@ -126,6 +126,57 @@ where
         O::Value: Send + 'static,
     {
         self.scope.spawn_child_blocking(closure, self.attributes.spawned_at(Location::caller()))
+    }
+
+    /// Starts a child and waits until it is ready; see [`Scope::start`].
+    ///
+    /// An isolated child stays isolated when it is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scope::start`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Scope::start`].
+    #[track_caller]
+    pub fn start<V, F, Fut>(self, code: F) -> Start<'n, V, <Fut::Output as ChildOutput<E>>::Value, E>
+    where
+        V: Send + 'static,
+        F: FnOnce(Ready<V>) -> Fut + Send + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: ChildOutput<E>,
+        <Fut::Output as ChildOutput<E>>::Value: Send + 'static,
+    {
+        self.scope.start_child(code, self.attributes.spawned_at(Location::caller()))
+    }
+
+    /// Starts a child that can spawn and start siblings; see [`Scope::start_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Scope::start`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Scope::start`].
+    #[track_caller]
+    pub fn start_with<V, F, O>(self, code: F) -> Start<'n, V, O::Value, E>
+    where
+        V: Send + 'static,
+        F: for<'a> StartFn<&'a Scope<E>, V, O> + Send + 'static,
+        O: ChildOutput<E> + 'static,
+        O::Value: Send + 'static,
+    {
+        self.scope.start_child_with(code, self.attributes.spawned_at(Location::caller()))
     }
 }
 

@@ -483,6 +483,7 @@ impl<M: Membership> Life<M> {
         }
         let now = Instant::now().into_std();
         let mut work = Work::default();
+        let kind = self.kind_at_exit();
         let mut books = node.books();
         let (waker, name) = if self.slot == NOT_YET { (None, None) } else { books.present.leave(self.slot) };
         let stop = books.stops.ended(self.id);
@@ -490,12 +491,18 @@ impl<M: Membership> Life<M> {
         let is_plain_success = matches!(end, End::Value) && destructor.is_none();
         if !is_plain_success || node.watches_successes() || self.kind.daemon {
             let exit = Exit { end, destructor, told: self.told };
-            let effects = books.scope.child_exited(id, self.kind, &member, exit, now);
+            let effects = books.scope.child_exited(id, kind, &member, exit, now);
             books.apply(node, effects, &mut work);
         }
         drop(books);
         drop((waker, stop));
         work.run();
+    }
+
+    /// A child that was started is its scope's once it was ready.
+    fn kind_at_exit(&self) -> ChildKind {
+        let starting = self.extra.as_ref().and_then(|extra| extra.starting.as_ref());
+        starting.map_or(self.kind, |starting| starting.kind_at_exit(self.kind))
     }
 
     /// The exit of most children of a cancelled scope.

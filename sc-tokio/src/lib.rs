@@ -72,6 +72,7 @@ mod scoped;
 mod stops;
 mod teardown;
 mod tree;
+mod values;
 mod waiting;
 mod wake;
 mod work;
@@ -95,6 +96,7 @@ pub use root::{Root, RootEnd, RootHandle, root};
 pub use rt::explored;
 pub use scope::{DeadlineExpired, Scope, ScopeFn};
 pub use tree::{Tree, TreeNode, tree};
+pub use values::{NotBound, ScopeLocal, ScopeLocalFuture};
 
 pub use sc_core::{
     Cancelled, Cause, ChildExit, ChildId, FAILURES_KEPT, FailFast, Failure, Member, Name, Origin, Outcome, OutcomeKind,
@@ -129,6 +131,11 @@ pub mod __private {
         F: Future<Output = Ended<T, E>>,
     {
         NurseryBuilder::new(block)
+    }
+
+    /// What `scope_local!` expands to.
+    pub const fn scope_local<T: Send + Sync + 'static>(name: &'static str) -> crate::ScopeLocal<T> {
+        crate::ScopeLocal::declared(name)
     }
 
     pub fn open<'env, E: Debug + Send + 'static>() -> Nursery<'env, E> {

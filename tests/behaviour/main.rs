@@ -18,6 +18,7 @@ mod limits;
 mod peers;
 mod policies;
 mod root;
+mod scope_local;
 mod scoped;
 mod sizes;
 mod spawning;

@@ -9,6 +9,7 @@ use super::Admitted;
 use crate::limit::Seat;
 use crate::node::Node;
 use crate::present::Label;
+use crate::values::{self, Values};
 
 /// What a child is to be.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Attributes {
     pub(crate) fn admitted<M>(self, node: &Arc<Node>, member: M, id: u64, seen: u64) -> Admitted<M> {
         let Self { kind, name, place, seat } = self;
         let seat = seat.filter(|_| !kind.daemon).or_else(|| node.queue_for_seat(id, kind));
-        let extra = seat.map(|seat| Box::new(Extra { seat: Some(seat) }));
+        let extra = Extra::new(seat, values::inherited());
         Admitted { member, id, seen, kind, label: Label { place, name }, extra }
     }
 }
@@ -47,13 +48,29 @@ impl Attributes {
 pub(crate) struct Extra {
     /// Its place under the scope's limit, or in the queue for one.
     pub(crate) seat: Option<Seat>,
+    /// What was bound where it was spawned; `None` if nothing ever was.
+    values: Option<Values>,
 }
 
 impl Extra {
+    /// Of a child that has any of this.
+    #[inline]
+    pub(crate) fn new(seat: Option<Seat>, values: Option<Values>) -> Option<Box<Self>> {
+        if seat.is_none() && values.is_none() {
+            return None;
+        }
+        Some(Box::new(Self { seat, values }))
+    }
+
     /// Runs code of the child.
     pub(crate) fn around<R>(&mut self, code: impl FnOnce() -> R) -> R {
-        match &mut self.seat {
+        let Self { seat, values } = self;
+        let code = || match seat {
             Some(seat) => seat.sit(code),
+            None => code(),
+        };
+        match values {
+            Some(values) => values.around(code),
             None => code(),
         }
     }

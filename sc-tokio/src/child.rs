@@ -4,6 +4,7 @@ mod attributes;
 mod blocking;
 mod borrowed;
 mod builder;
+mod limited;
 mod output;
 mod task;
 
@@ -13,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use sc_core::{CancelRequest, ChildId, ChildKind, Claim, Failure, Member, Reason};
+use sc_core::{ChildId, ChildKind, Claim, Failure, Member, Reason};
 
 pub(crate) use attributes::{Attributes, Extra};
 pub use blocking::BlockingCx;
@@ -28,9 +29,8 @@ use crate::frame;
 use crate::limit;
 use crate::node::Node;
 use crate::parked::Parked;
-use crate::rt::{self, Instant, JoinHandle};
+use crate::rt::{self, JoinHandle};
 use crate::scope::Scope;
-use crate::stops::Stop;
 use crate::waiting::Waiting;
 
 /// How often a dead child lets itself be polled before it unwinds the frame that keeps on asking.
@@ -144,12 +144,19 @@ impl<'n, T, E> Child<'n, T, E> {
         Member::child(ChildId::new(self.id)).at(self.place)
     }
 
-    /// The child's number within its scope, in spawn order; `None` if it was refused.
+    /// The child's number within its scope, in spawn order from 0; `None` if it was refused (P7). It is the one that
+    /// [`Member::id`] and messages give.
     pub fn id(&self) -> Option<ChildId> {
         (self.id != u64::MAX).then_some(ChildId::new(self.id))
     }
 
-    /// Whether the child has ended.
+    /// Where in the source it was spawned, refused or not. Messages that name the child name this.
+    pub fn place(&self) -> &'static Location<'static> {
+        self.place
+    }
+
+    /// Whether the child has ended, with a value or without, so that awaiting it does not wait. A child that was refused
+    /// has; one that was told to stop has not before it is dropped.
     pub fn is_finished(&self) -> bool {
         match &self.source {
             Source::Task(task, _) => task.is_finished(),
@@ -244,7 +251,7 @@ impl<'n, T, E: Send + 'static> Child<'n, T, E> {
         Join { child: self }
     }
 
-    /// Stops the child: it is cancelled now and, after the scope's grace, dropped at its next await.
+    /// Stops the child: it is cancelled now and, after its grace (its own, else the scope's), dropped at its next await.
     ///
     /// Not a failure. The future that is returned resolves when the child has ended; it may be
     /// dropped.
@@ -261,20 +268,11 @@ impl<'n, T, E: Send + 'static> Child<'n, T, E> {
 
     fn stop(&self) {
         let node = self.node();
-        let now = Instant::now();
         let abort = match &self.source {
             Source::Task(task, _) => Some(task.abort_handle()),
             _ => None,
         };
-        let due = {
-            let mut books = node.books();
-            let cancelled = books.scope.notice(CancelRequest::because(Reason::Requested));
-            let grace = books.scope.config().grace.unwrap_or_default();
-            let due = grace.is_zero();
-            let stop = Stop { cancelled, at: now.checked_add(grace), due, abort: abort.clone() };
-            books.stops.one(self.id, stop);
-            due
-        };
+        let due = node.stop_child(self.id, self.kind.daemon, Reason::Requested, abort.clone());
         // Everybody looks; that one child is concerned is cheaper to find out by asking.
         match (due, abort) {
             (true, Some(abort)) => abort.abort(),
@@ -397,7 +395,7 @@ impl<T, E> Child<'_, T, E> {
 impl<T, E> fmt::Debug for Child<'_, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Child")
-            .field("id", &self.id)
+            .field("id", &self.id())
             .field("place", &format_args!("{}", self.place))
             .field("is_finished", &self.is_finished())
             .finish()

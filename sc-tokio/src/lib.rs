@@ -54,6 +54,7 @@ mod events;
 mod fault;
 mod finalizer;
 mod frame;
+mod graces;
 mod hold;
 mod hook;
 mod judge;
@@ -69,6 +70,7 @@ mod root;
 mod rt;
 mod scope;
 mod scoped;
+mod shutdown;
 mod stops;
 mod teardown;
 mod tree;
@@ -95,6 +97,7 @@ pub use root::{Root, RootEnd, RootHandle, root};
 #[doc(hidden)]
 pub use rt::explored;
 pub use scope::{DeadlineExpired, Scope, ScopeFn};
+pub use shutdown::{is_shutting_down, shutting_down};
 pub use tree::{Tree, TreeNode, tree};
 pub use values::{NotBound, ScopeLocal, ScopeLocalFuture};
 

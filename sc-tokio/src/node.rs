@@ -282,7 +282,12 @@ impl Node {
         if let Some(outermost) = self.outermost_expired(now) {
             outermost.input(|books| books.scope.tick(now.into_std()));
         }
-        let (aborts, look) = self.books().stops.tick(now);
+        let (aborts, look) = {
+            let mut books = self.books();
+            let due = books.graces.tick(now);
+            let (aborts, look) = books.stops.tick(now);
+            (aborts, look || due)
+        };
         if look {
             self.wake_present();
         }
@@ -406,7 +411,7 @@ impl Node {
             };
         }
         match books.scope.cancelled() {
-            Some(cancelled) if books.scope.is_stopped() => Status::Stop(cancelled.clone(), ByScope),
+            Some(cancelled) if books.is_stopped(id) => Status::Stop(cancelled.clone(), ByScope),
             Some(cancelled) => Status::Told(cancelled.clone(), ByScope),
             None => Status::Run,
         }
@@ -415,9 +420,10 @@ impl Node {
     /// When the grace of a member ends that was told to stop, for the scopes it opened (`None`: never).
     pub(crate) fn told_until(&self, id: u64, daemon: bool) -> Option<std::time::Instant> {
         let books = self.books();
-        match books.stops.told(id) {
+        match books.stops.at(id) {
+            Some(at) => at.map(Instant::into_std),
             None if daemon => books.scope.daemon_stop_at(),
-            _ => books.stops.at(id, Instant::now()).map(Instant::into_std),
+            None => books.stop_at(id),
         }
     }
 

@@ -165,10 +165,21 @@ fn link(node: &Arc<Node>, opener: &Opener) {
     let at_top = who == Who::Body && !in_future;
     // What a daemon opens does not keep the scope from draining, or the daemon would never be stopped.
     let (parent, hold) = if by_daemon { (Arc::clone(frame_scope), None) } else { nearest_live(frame_scope) };
+    let opener = match who {
+        Who::Child { id, .. } if Arc::ptr_eq(&parent, frame_scope) => Some(id),
+        _ => None,
+    };
     let (slot, deadline, cancelled) = {
         let mut books = parent.books();
-        let below =
-            Below { node: Arc::clone(node), by_daemon, in_future, shielded: false, at_top, holds: hold.is_some() };
+        let below = Below {
+            node: Arc::clone(node),
+            by_daemon,
+            opener,
+            in_future,
+            shielded: false,
+            at_top,
+            holds: hold.is_some(),
+        };
         let slot = books.nested.enter(below);
         if let Some(id) = daemon {
             books.scope.daemon_scope_opened(ChildId::new(id));
@@ -225,6 +236,7 @@ fn keep(node: &Arc<Node>, around: &Arc<Node>) {
     let below = Below {
         node: Arc::clone(node),
         by_daemon: false,
+        opener: None,
         in_future: false,
         shielded: true,
         at_top: false,

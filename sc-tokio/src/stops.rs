@@ -1,9 +1,11 @@
 //! Children stopped from inside: by their own handle, or with all who are present.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use sc_core::Cancelled;
+use sc_core::{CancelRequest, Cancelled, Reason};
 
+use crate::node::Node;
 use crate::rt::{AbortHandle, Instant};
 
 /// A child that was told to stop, alone.
@@ -47,14 +49,26 @@ pub(crate) struct Told {
 }
 
 impl Stops {
-    pub(crate) fn one(&mut self, id: u64, stop: Stop) {
+    /// The first to tell it wins (P6). Gives back whether its grace is over, and what is to be dropped without the lock.
+    pub(crate) fn one(&mut self, id: u64, mut stop: Stop) -> (bool, Option<Stop>) {
+        if let Some(earlier) = self.single.get_mut(&id) {
+            if earlier.abort.is_none() {
+                earlier.abort = stop.abort.take();
+            }
+            return (earlier.due, Some(stop));
+        }
+        if let Some(batch) = self.batches.iter().find(|batch| id < batch.below) {
+            return (batch.due, Some(stop));
+        }
         // An entry goes with its child's exit. The rare one that came too late for that is swept,
         // in proportion to what is there (P11).
         if self.single.len() >= self.sweep_at.max(16) {
             self.single.retain(|_, stop| !stop.abort.as_ref().is_some_and(AbortHandle::is_finished));
             self.sweep_at = self.single.len() * 2;
         }
+        let due = stop.due;
         self.single.insert(id, stop);
+        (due, None)
     }
 
     /// Gives back what is to be dropped without the lock: the causes are the user's.
@@ -84,16 +98,12 @@ impl Stops {
         Some(Told { cancelled: batch.cancelled.clone(), due: batch.due })
     }
 
-    /// When the grace of a child ends that may have been told to stop (`None`: never, `now`: it was
-    /// not told here).
-    pub(crate) fn at(&self, id: u64, now: Instant) -> Option<Instant> {
+    /// When the grace of a child ends that was told to stop here (`Some(None)`: never).
+    pub(crate) fn at(&self, id: u64) -> Option<Option<Instant>> {
         if let Some(stop) = self.single.get(&id) {
-            return stop.at;
+            return Some(stop.at);
         }
-        match self.batches.iter().find(|batch| id < batch.below) {
-            Some(batch) => batch.at,
-            None => Some(now),
-        }
+        self.batches.iter().find(|batch| id < batch.below).map(|batch| batch.at)
     }
 
     /// The child has ended. Gives back what is to be dropped without the lock.
@@ -122,5 +132,55 @@ impl Stops {
             look = true;
         }
         (aborts, look)
+    }
+}
+
+impl Node {
+    /// Tells a child to stop, from inside. Whether its grace is over; somebody has to make it look.
+    pub(crate) fn stop_child(
+        self: &Arc<Self>,
+        id: u64,
+        daemon: bool,
+        reason: Reason,
+        abort: Option<AbortHandle>,
+    ) -> bool {
+        let now = Instant::now();
+        let (due, late) = {
+            let mut books = self.books();
+            let by_scope = !daemon && books.scope.cancelled().is_some();
+            if by_scope && reason == Reason::Shutdown {
+                // It has been told, with another reason (P6).
+                return books.is_stopped(id);
+            }
+            let cancelled = books.scope.notice(CancelRequest::because(reason));
+            let grace = books.graces.length(id).or(books.scope.config().grace).unwrap_or_default();
+            let end = now.checked_add(grace);
+            // Its handle's owner cannot give it more time than the scope's cancellation has left it.
+            let bound = if by_scope { books.stop_at(id).map(Instant::from_std) } else { None };
+            let at = [end, bound].into_iter().flatten().min();
+            let due = at.is_some_and(|at| at <= now);
+            books.stops.one(id, Stop { cancelled, at, due, abort })
+        };
+        drop(late);
+        due
+    }
+
+    pub(crate) fn cancel_present(self: &Arc<Self>, request: CancelRequest) {
+        let now = Instant::now();
+        let retired = {
+            let mut books = self.books();
+            let cancelled: Cancelled = books.scope.notice(request);
+            let grace = books.scope.config().grace.unwrap_or_default();
+            let below = self.spawned();
+            let mut retired = Vec::new();
+            for (id, grace) in books.graces.below(below) {
+                let (cancelled, at) = (cancelled.clone(), now.checked_add(grace));
+                retired.push(books.stops.one(id, Stop { cancelled, at, due: grace.is_zero(), abort: None }));
+            }
+            (retired, books.stops.all_below(below, cancelled, now.checked_add(grace), grace.is_zero()))
+        };
+        drop(retired);
+        self.wake_present();
+        self.rearm();
     }
 }

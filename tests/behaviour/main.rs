@@ -2,6 +2,7 @@
 
 mod ambient;
 mod ambient_corners;
+mod attributes;
 mod blocking;
 mod borrowed;
 mod cancellation;

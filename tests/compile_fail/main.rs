@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-const GROUPS: [&str; 5] = ["escapes", "children", "errors", "scoped", "detached"];
+const GROUPS: [&str; 6] = ["escapes", "children", "errors", "scoped", "detached", "values"];
 
 /// Set for the process that checks programs without looking at the messages.
 const COPIES: &str = "SC_COMPILE_FAIL_COPIES";

@@ -2,13 +2,17 @@
 
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sc_core::{ChildKind, Name};
 
 use super::Admitted;
+use super::limited::Bound;
 use crate::limit::Seat;
 use crate::node::Node;
 use crate::present::Label;
+use crate::rt::Instant;
+use crate::shutdown::{self, Enlisted};
 use crate::values::{self, Values};
 
 /// What a child is to be.
@@ -19,13 +23,22 @@ pub(crate) struct Attributes {
     pub(crate) place: &'static Location<'static>,
     /// Reserved for it before it was spawned.
     pub(crate) seat: Option<Seat>,
+    more: Option<Box<More>>,
+}
+
+/// What few children are asked to be. Boxed, so that the others are not made slower.
+#[derive(Debug, Default)]
+struct More {
+    timeout: Option<Duration>,
+    grace: Option<Duration>,
+    until_shutdown: bool,
 }
 
 impl Attributes {
     /// An ordinary child, spawned at `place`.
     #[inline]
     pub(crate) const fn at(place: &'static Location<'static>) -> Self {
-        Self { kind: ChildKind::LINKED, name: None, place, seat: None }
+        Self { kind: ChildKind::LINKED, name: None, place, seat: None, more: None }
     }
 
     pub(crate) const fn spawned_at(mut self, place: &'static Location<'static>) -> Self {
@@ -33,12 +46,38 @@ impl Attributes {
         self
     }
 
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.more.get_or_insert_default().timeout = Some(timeout);
+    }
+
+    pub(crate) fn set_grace(&mut self, grace: Duration) {
+        self.more.get_or_insert_default().grace = Some(grace);
+    }
+
+    pub(crate) fn stop_at_shutdown(&mut self) {
+        self.more.get_or_insert_default().until_shutdown = true;
+    }
+
+    pub(crate) fn grace(&self) -> Option<Duration> {
+        self.more.as_ref().and_then(|more| more.grace)
+    }
+
+    /// The deadline that the code of the child is to run under. Without it, the child is left to look at it itself.
+    pub(crate) fn take_bound(&mut self, node: &Node) -> Option<Bound> {
+        let limit = self.more.as_mut()?.timeout.take()?;
+        let grace = self.grace().or_else(|| node.books().scope.config().grace);
+        Some(Bound { limit, grace, name: self.name.clone(), place: self.place })
+    }
+
     /// A child of `node` that was admitted with this number.
     #[inline]
     pub(crate) fn admitted<M>(self, node: &Arc<Node>, member: M, id: u64, seen: u64) -> Admitted<M> {
-        let Self { kind, name, place, seat } = self;
+        let Self { kind, name, place, seat, more } = self;
         let seat = seat.filter(|_| !kind.daemon).or_else(|| node.queue_for_seat(id, kind));
-        let extra = Extra::new(seat, values::inherited());
+        let mut extra = Extra::new(seat, values::inherited());
+        if let Some(more) = more {
+            extra.get_or_insert_default().take_up(&more, node, id, kind, name.as_ref());
+        }
         Admitted { member, id, seen, kind, label: Label { place, name }, extra }
     }
 }
@@ -50,6 +89,13 @@ pub(crate) struct Extra {
     pub(crate) seat: Option<Seat>,
     /// What was bound where it was spawned; `None` if nothing ever was.
     values: Option<Values>,
+    /// It is on the list of those with a grace of their own.
+    pub(crate) has_grace: bool,
+    /// It is on the list of those that a shutdown stops.
+    #[allow(dead_code, reason = "held, and taken off the list by its destructor")]
+    enlisted: Option<Enlisted>,
+    /// A blocking child's: it has to look at its deadline itself.
+    pub(crate) timeout: Option<(Duration, Option<Name>)>,
 }
 
 impl Extra {
@@ -59,12 +105,33 @@ impl Extra {
         if seat.is_none() && values.is_none() {
             return None;
         }
-        Some(Box::new(Self { seat, values }))
+        Some(Box::new(Self { seat, values, ..Self::default() }))
+    }
+
+    #[cold]
+    fn take_up(&mut self, more: &More, node: &Arc<Node>, id: u64, kind: ChildKind, name: Option<&Name>) {
+        if let Some(grace) = more.grace {
+            // The scope may have been cancelled since it admitted the child.
+            let is_late = {
+                let mut books = node.books();
+                let cancelled_at = books.scope.cancelled_at().map(Instant::from_std);
+                books.graces.enter(id, grace, kind.daemon, cancelled_at);
+                cancelled_at.is_some()
+            };
+            if is_late {
+                node.rearm();
+            }
+            self.has_grace = true;
+        }
+        if more.until_shutdown {
+            self.enlisted = shutdown::enlist(node, id, kind.daemon);
+        }
+        self.timeout = more.timeout.map(|timeout| (timeout, name.cloned()));
     }
 
     /// Runs code of the child.
     pub(crate) fn around<R>(&mut self, code: impl FnOnce() -> R) -> R {
-        let Self { seat, values } = self;
+        let Self { seat, values, .. } = self;
         let code = || match seat {
             Some(seat) => seat.sit(code),
             None => code(),

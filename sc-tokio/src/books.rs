@@ -219,8 +219,10 @@ impl Books {
 
     /// When the scope's cancellation drops this member (`None`: never).
     pub(crate) fn stop_at(&self, id: u64) -> Option<std::time::Instant> {
-        let own = self.graces.stop_at(id).map(|at| at.map(Instant::into_std));
-        own.unwrap_or_else(|| self.scope.stop_at())
+        match self.graces.ends(id) {
+            Some(ends) => ends.at().map(Instant::into_std),
+            None => self.scope.stop_at(),
+        }
     }
 
     /// Writes down what the scope decided; what concerns others, or runs user code, goes into `work`.

@@ -28,8 +28,9 @@ struct Grace {
     ends: Option<Ends>,
 }
 
+/// When a grace ends that has begun.
 #[derive(Debug, Clone, Copy)]
-enum Ends {
+pub(crate) enum Ends {
     Never,
     At(Instant),
     Ended(Instant),
@@ -77,12 +78,9 @@ impl Graces {
         children.map(|(id, grace)| (*id, grace.length)).collect()
     }
 
-    /// When the scope's cancellation drops it (`Some(None)`: never), if that is not when the scope's grace ends.
-    pub(crate) fn stop_at(&self, id: u64) -> Option<Option<Instant>> {
-        Some(match self.of(id)?.ends? {
-            Ends::Never => None,
-            Ends::At(at) | Ends::Ended(at) => Some(at),
-        })
+    /// When the scope's cancellation drops it, if that is not when the scope's grace ends.
+    pub(crate) fn ends(&self, id: u64) -> Option<Ends> {
+        self.of(id)?.ends
     }
 
     /// Whether the scope's cancellation drops it now, if that is not for the scope's grace to say.
@@ -110,6 +108,15 @@ impl Graces {
 
     fn of(&self, id: u64) -> Option<&Grace> {
         self.0.as_ref()?.children.get(&id)
+    }
+}
+
+impl Ends {
+    pub(crate) const fn at(self) -> Option<Instant> {
+        match self {
+            Self::Never => None,
+            Self::At(at) | Self::Ended(at) => Some(at),
+        }
     }
 }
 

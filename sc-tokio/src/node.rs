@@ -400,7 +400,7 @@ impl Node {
     pub(crate) fn status(&self, id: u64, daemon: bool) -> Status {
         use sc_core::Told::{ByScope, FromInside};
         let books = self.books();
-        if let Some(Told { cancelled, due }) = books.stops.told(id) {
+        if let Some(Told { cancelled, due, .. }) = books.stops.told(id) {
             return if due { Status::Stop(cancelled, FromInside) } else { Status::Told(cancelled, FromInside) };
         }
         if daemon {
@@ -420,8 +420,8 @@ impl Node {
     /// When the grace of a member ends that was told to stop, for the scopes it opened (`None`: never).
     pub(crate) fn told_until(&self, id: u64, daemon: bool) -> Option<std::time::Instant> {
         let books = self.books();
-        match books.stops.at(id) {
-            Some(at) => at.map(Instant::into_std),
+        match books.stops.told(id) {
+            Some(told) => told.at.map(Instant::into_std),
             None if daemon => books.scope.daemon_stop_at(),
             None => books.stop_at(id),
         }

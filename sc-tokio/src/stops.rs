@@ -46,6 +46,8 @@ pub(crate) struct Told {
     pub(crate) cancelled: Cancelled,
     /// The grace is over: drop at the next await.
     pub(crate) due: bool,
+    /// When it is; `None`: never.
+    pub(crate) at: Option<Instant>,
 }
 
 impl Stops {
@@ -91,19 +93,11 @@ impl Stops {
 
     pub(crate) fn told(&self, id: u64) -> Option<Told> {
         if let Some(stop) = self.single.get(&id) {
-            return Some(Told { cancelled: stop.cancelled.clone(), due: stop.due });
+            return Some(Told { cancelled: stop.cancelled.clone(), due: stop.due, at: stop.at });
         }
         // In the order they were told: the first that a child was present at is the one it obeys.
         let batch = self.batches.iter().find(|batch| id < batch.below)?;
-        Some(Told { cancelled: batch.cancelled.clone(), due: batch.due })
-    }
-
-    /// When the grace of a child ends that was told to stop here (`Some(None)`: never).
-    pub(crate) fn at(&self, id: u64) -> Option<Option<Instant>> {
-        if let Some(stop) = self.single.get(&id) {
-            return Some(stop.at);
-        }
-        self.batches.iter().find(|batch| id < batch.below).map(|batch| batch.at)
+        Some(Told { cancelled: batch.cancelled.clone(), due: batch.due, at: batch.at })
     }
 
     /// The child has ended. Gives back what is to be dropped without the lock.

@@ -201,9 +201,14 @@ impl Cancelled {
         None
     }
 
-    /// The member whose failure was the reason, for [`Reason::ChildFailed`] and [`Reason::Policy`].
+    /// The member whose failure was the reason, for [`Reason::ChildFailed`] and [`Reason::Policy`]; for
+    /// [`Reason::Deadline`], the child whose own deadline it was.
     pub fn culprit(&self) -> Option<&Member> {
         self.notice.culprit.as_ref()
+    }
+
+    pub(crate) fn budget(&self) -> Option<Duration> {
+        self.notice.budget
     }
 }
 
@@ -212,7 +217,8 @@ impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let notice = &*self.notice;
         match (notice.reason, notice.budget, &notice.culprit) {
-            (Reason::Deadline, Some(budget), _) => write!(f, "deadline of {budget:?} expired")?,
+            (Reason::Deadline, Some(budget), Some(child)) => write!(f, "deadline of {budget:?} of {child} expired")?,
+            (Reason::Deadline, Some(budget), None) => write!(f, "deadline of {budget:?} expired")?,
             (Reason::ChildFailed, _, Some(culprit)) => write!(f, "{culprit} failed")?,
             (reason, ..) => f.write_str(reason.text())?,
         }

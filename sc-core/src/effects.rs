@@ -17,7 +17,8 @@ pub struct Effects<E> {
     /// The scope is cancelled: publish this notice, hand it down to every nested scope that is not
     /// opened by a daemon, and only then wake whoever waits for it (P6).
     pub signal: Option<Cancelled>,
-    /// The grace is over: body, borrowed and ordinary children are dropped at their next await.
+    /// The grace is over: body, borrowed and ordinary children are dropped at their next await. (Not those to which the
+    /// binding gave a grace of their own, which it times itself.)
     pub stop: bool,
     /// Tell this daemon that it is cancelled.
     pub signal_daemon: Option<(ChildId, Cancelled)>,

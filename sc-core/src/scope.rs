@@ -132,6 +132,8 @@ enum Body {
 struct Daemon {
     exited: bool,
     scopes: usize,
+    /// Its own, instead of the scope's.
+    grace: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -244,6 +246,12 @@ impl<E> Scope<E> {
     /// The opener's frame ended with the scope still open, its future forgotten or carried out (P3).
     pub fn opener_ended(&mut self, now: Instant) -> Effects<E> {
         self.future_is_gone(Reason::OpenerEnded, now)
+    }
+
+    /// A notice for a child whose own deadline, given as `budget`, has passed while its scope goes on.
+    pub fn notice_of_deadline(&self, child: Member, budget: Duration) -> Cancelled {
+        let detail = Detail { culprit: Some(child), budget: Some(budget), ..Detail::default() };
+        Cancelled::new(Reason::Deadline, self.config.origin.clone(), detail)
     }
 
     /// A notice for a child that is stopped from inside while its scope goes on.

@@ -86,6 +86,11 @@ fn teardown_goes_from_children_over_daemons_to_finalizers() {
 }
 
 #[test]
+fn a_daemon_has_a_grace_of_its_own_at_every_end() {
+    holds(&worlds::graces_of_daemons(), 2000);
+}
+
+#[test]
 fn late_daemons_are_stopped_newest_first_or_refused() {
     holds(&worlds::late_daemons(), 48_000);
 }
@@ -168,6 +173,11 @@ fn a_timer_that_nobody_arms_is_found() {
 #[test]
 fn daemons_stopped_oldest_first_are_found() {
     breaks(worlds::teardown(), Fault::DaemonsOldestFirst, "P10");
+}
+
+#[test]
+fn a_daemon_whose_own_grace_is_ignored_is_found() {
+    breaks(worlds::graces_of_daemons(), Fault::DaemonGraceIgnored, "P9");
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub use context::{Current, cancelled, checkpoint, current, deadline, is_cancelle
 use task::AmbientTask;
 pub(crate) use task::AmbientTasks;
 
-use crate::child::Admitted;
+use crate::child::{Admitted, Extra};
 use crate::events::{self, Notice};
 use crate::frame;
 use crate::hold::Hold;
@@ -23,6 +23,7 @@ use crate::node::{Node, REFUSING};
 use crate::present::Label;
 use crate::root;
 use crate::rt::{self, JoinHandle};
+use crate::values::{self, Within};
 use crate::wake::{drop_quietly, refuse_in_turn};
 
 /// Spawns a task, like `tokio::spawn`, with an owner: the nearest enclosing scope.
@@ -165,10 +166,10 @@ where
     F::Output: Send + 'static,
 {
     let listed = root::Detached::list(why, Location::caller());
-    rt::spawn(async move {
+    rt::spawn(Within::nothing(async move {
         let _listed = listed;
         future.await
-    })
+    }))
 }
 
 /// The scope that owns what is spawned here.
@@ -223,7 +224,8 @@ impl Node {
             return None;
         }
         let id = self.next_child();
-        Some(Admitted { member, id, seen, kind: ChildKind::LINKED, label: Label { place, name: None }, extra: None })
+        let extra = Extra::new(None, values::inherited());
+        Some(Admitted { member, id, seen, kind: ChildKind::LINKED, label: Label { place, name: None }, extra })
     }
 
     /// Keeps what stops a task. If the scope was stopped in between, the task is.

@@ -11,6 +11,7 @@ use crate::ambient::AmbientTasks;
 use crate::events::Notice;
 use crate::fault::{BoxedError, Fault};
 use crate::frame::{Opener, Who};
+use crate::graces::Graces;
 use crate::hold::Hold;
 use crate::judge::Judge;
 use crate::node::{CANCELLED, CLOSED, Node, REFUSING};
@@ -18,6 +19,7 @@ use crate::parked::ParkedOutputs;
 use crate::present::{Present, Waiters};
 use crate::rt::{CancellationToken, Instant};
 use crate::shield::{Shield, Shielded};
+use crate::shutdown::Latch;
 use crate::stops::Stops;
 use crate::work::Work;
 
@@ -61,6 +63,8 @@ pub(crate) struct Below {
     pub(crate) node: Arc<Node>,
     /// A daemon opened it, which is cancelled in its own time.
     pub(crate) by_daemon: bool,
+    /// The child of this scope that opened it, which may have a grace of its own.
+    pub(crate) opener: Option<u64>,
     /// Its future lives in this scope's own, and is lost with it.
     pub(crate) in_future: bool,
     /// A shield: its deadline is its own.
@@ -79,6 +83,7 @@ impl Below {
         Self {
             node: Arc::clone(node),
             by_daemon: false,
+            opener: None,
             in_future: false,
             shielded: false,
             at_top: false,
@@ -170,6 +175,9 @@ pub(crate) struct Books {
     /// Numbers that were given to children which were then refused.
     pub(crate) uncounted: u64,
     pub(crate) stops: Stops,
+    pub(crate) graces: Graces,
+    /// A root's: the beginning of the shutdown.
+    pub(crate) latch: Latch,
     /// Tasks whose handles are Tokio's own.
     pub(crate) ambient: AmbientTasks,
     pub(crate) daemon: Option<DaemonTold>,
@@ -217,6 +225,8 @@ impl Books {
             wakes_at_once: false,
             uncounted: 0,
             stops: Stops::default(),
+            graces: Graces::default(),
+            latch: Latch::default(),
             ambient: AmbientTasks::default(),
             daemon: None,
             parked: ParkedOutputs::default(),
@@ -252,11 +262,24 @@ impl Books {
     pub(crate) fn next_timers(&self) -> (Option<Instant>, Option<Instant>) {
         let own = self.scope.next_timer().map(Instant::from_std);
         let shield = self.shield.as_ref().and_then(|shield| shield.over_at());
-        let timer = [own, self.stops.next(), shield].into_iter().flatten().min();
+        let timer = [own, self.stops.next(), self.graces.next(), shield].into_iter().flatten().min();
         // A shield without a timer is unbounded, and no error.
         let warning =
             [self.scope.next_warning().map(Instant::from_std), self.shielded.next()].into_iter().flatten().min();
         if self.timer_is_optional { (None, [timer, warning].into_iter().flatten().min()) } else { (timer, warning) }
+    }
+
+    /// Whether the scope's cancellation drops this member now.
+    pub(crate) fn is_stopped(&self, id: u64) -> bool {
+        self.graces.is_due(id).unwrap_or_else(|| self.scope.is_stopped())
+    }
+
+    /// When the scope's cancellation drops this member (`None`: never).
+    pub(crate) fn stop_at(&self, id: u64) -> Option<std::time::Instant> {
+        match self.graces.ends(id) {
+            Some(ends) => ends.at().map(Instant::into_std),
+            None => self.scope.stop_at(),
+        }
     }
 
     /// Writes down what the scope decided; what concerns others, or runs user code, goes into `work`.
@@ -324,7 +347,8 @@ impl Books {
 
     fn signal(&mut self, node: &Arc<Node>, cancelled: &Cancelled, work: &mut Work) {
         node.raise(CANCELLED);
-        if self.wakes_at_once {
+        let due = self.scope.cancelled_at().is_some_and(|at| self.graces.begin(Instant::from_std(at)));
+        if self.wakes_at_once || due {
             work.wake(self.present.take_wakers());
         }
         if let Some(token) = &self.token {
@@ -332,7 +356,8 @@ impl Books {
         }
         work.wake(self.waiters.take());
         for below in self.nested.iter().filter(|below| !below.by_daemon) {
-            work.cancel_below(&below.node, cancelled, self.scope.stop_at());
+            let stop_at = below.opener.map_or_else(|| self.scope.stop_at(), |id| self.stop_at(id));
+            work.cancel_below(&below.node, cancelled, stop_at);
         }
         work.notice(Notice::Cancelled { origin: node.origin().clone(), cancelled: cancelled.clone() });
         if self.owner != Owner::Future {

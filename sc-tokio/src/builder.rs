@@ -174,7 +174,7 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
 
     /// How long children and body may go on after the scope was cancelled, to tidy up; then they
     /// are dropped at their next await. Default: as long as the enclosing scope's cancellation
-    /// allows, else not at all.
+    /// allows, else not at all. A child can have its own: [`TaskBuilder::grace`](crate::TaskBuilder::grace).
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options().grace = Some(grace);
         self

@@ -4,9 +4,11 @@ mod attributes;
 mod blocking;
 mod borrowed;
 mod builder;
+mod limited;
 mod output;
 mod start;
 mod task;
+mod wrapped;
 
 use std::fmt;
 use std::panic::Location;
@@ -31,7 +33,7 @@ use crate::frame;
 use crate::limit;
 use crate::node::Node;
 use crate::parked::Parked;
-use crate::rt::{self, Instant, JoinHandle};
+use crate::rt::{self, JoinHandle};
 use crate::scope::Scope;
 use crate::waiting::Waiting;
 
@@ -148,12 +150,19 @@ impl<'n, T, E> Child<'n, T, E> {
         Member::child(ChildId::new(self.id)).at(self.place)
     }
 
-    /// The child's number within its scope, in spawn order; `None` if it was refused.
+    /// The child's number within its scope, in spawn order from 0; `None` if it was refused (P7). It is the one that
+    /// [`Member::id`] and messages give.
     pub fn id(&self) -> Option<ChildId> {
         (self.id != u64::MAX).then_some(ChildId::new(self.id))
     }
 
-    /// Whether the child has ended.
+    /// Where in the source it was spawned, refused or not. Messages that name the child name this.
+    pub fn place(&self) -> &'static Location<'static> {
+        self.place
+    }
+
+    /// Whether the child has ended, with a value or without, so that awaiting it does not wait. A child that was refused
+    /// has; one that was told to stop has not before it is dropped.
     pub fn is_finished(&self) -> bool {
         match &self.source {
             Source::Task(task, _) => task.is_finished(),
@@ -219,12 +228,11 @@ impl<'n, T, E> Child<'n, T, E> {
 
     fn stop(&self) {
         let node = self.node();
-        let now = Instant::now();
         let abort = match &self.source {
             Source::Task(task, _) => Some(task.abort_handle()),
             _ => None,
         };
-        let told = node.books().stop_one(self.id, self.kind.daemon, abort.clone(), abort.is_some(), now);
+        let told = node.stop_child(self.id, self.kind.daemon, Reason::Requested, abort.clone(), abort.is_some());
         let Some(due) = told else { return };
         // Everybody looks; that one child is concerned is cheaper to find out by asking.
         match (due, abort) {
@@ -275,7 +283,7 @@ impl<'n, T, E: Send + 'static> Child<'n, T, E> {
         Join { child: self }
     }
 
-    /// Stops the child: it is cancelled now and, after the scope's grace, dropped at its next await.
+    /// Stops the child: it is cancelled now and, after its grace (its own, else the scope's), dropped at its next await.
     ///
     /// Not a failure. The future that is returned resolves when the child has ended; it may be
     /// dropped.
@@ -420,7 +428,7 @@ impl<T, E> Child<'_, T, E> {
 impl<T, E> fmt::Debug for Child<'_, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Child")
-            .field("id", &self.id)
+            .field("id", &self.id())
             .field("place", &format_args!("{}", self.place))
             .field("is_finished", &self.is_finished())
             .finish()

@@ -19,6 +19,7 @@ use crate::fault;
 use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::open::{Options, Setup};
+use crate::values::{self, Values, Within};
 use crate::wake::drop_quietly;
 
 /// Puts a finalizer on the scope's list.
@@ -29,10 +30,11 @@ where
     Fut::Output: FinalizerOutput<E>,
     E: Debug + Send + 'static,
 {
+    let values = values::inherited();
     let refused = {
         let mut books = node.books();
         let timeout = books.finalizer_timeout;
-        let boxed = Box::new(move |end: ScopeEnd| run::<F, Fut, E>(finalizer, end, timeout, place));
+        let boxed = Box::new(move |end: ScopeEnd| run::<F, Fut, E>(finalizer, end, timeout, place, values));
         if books.scope.admit_finalizer() {
             books.finalizers.push(boxed);
             None
@@ -49,7 +51,13 @@ where
     }
 }
 
-fn run<F, Fut, E>(finalizer: F, end: ScopeEnd, timeout: Duration, place: &'static Location<'static>) -> RunningFinalizer
+fn run<F, Fut, E>(
+    finalizer: F,
+    end: ScopeEnd,
+    timeout: Duration,
+    place: &'static Location<'static>,
+    values: Option<Values>,
+) -> RunningFinalizer
 where
     F: FnOnce(ScopeEnd) -> Fut + Send + 'static,
     Fut: Future + Send + 'static,
@@ -62,5 +70,9 @@ where
         let nursery = Nursery::<E>::open();
         drive::drive(&nursery, async move { finalizer(end).await.into_result() }).await
     };
-    Box::pin(async move { drive::Opening::new(setup, scope).await.into_result().err().map(fault::erase) })
+    let running = async move { drive::Opening::new(setup, scope).await.into_result().err().map(fault::erase) };
+    match values {
+        Some(values) => Box::pin(Within::new(values, running)),
+        None => Box::pin(running),
+    }
 }

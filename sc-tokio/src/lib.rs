@@ -54,6 +54,7 @@ mod events;
 mod fault;
 mod finalizer;
 mod frame;
+mod graces;
 mod hold;
 mod hook;
 pub mod join;
@@ -73,9 +74,11 @@ mod rt;
 mod scope;
 mod scoped;
 mod shield;
+mod shutdown;
 mod stops;
 mod teardown;
 mod tree;
+mod values;
 mod waiting;
 mod wake;
 mod work;
@@ -104,7 +107,9 @@ pub use root::{Root, RootEnd, RootHandle, root};
 pub use rt::explored;
 pub use scope::{DeadlineExpired, Scope, ScopeFn};
 pub use shield::shield;
+pub use shutdown::{is_shutting_down, shutting_down};
 pub use tree::{Tree, TreeNode, tree};
+pub use values::{NotBound, ScopeLocal, ScopeLocalFuture};
 
 pub use sc_core::{
     Cancelled, Cause, ChildExit, ChildId, FAILURES_KEPT, FailFast, Failure, Joiner, Member, Name, Origin, Outcome,
@@ -139,6 +144,11 @@ pub mod __private {
         F: Future<Output = Ended<T, E>>,
     {
         NurseryBuilder::new(block)
+    }
+
+    /// What `scope_local!` expands to.
+    pub const fn scope_local<T: Send + Sync + 'static>(name: &'static str) -> crate::ScopeLocal<T> {
+        crate::ScopeLocal::declared(name)
     }
 
     pub fn open<'env, E: Debug + Send + 'static>() -> Nursery<'env, E> {

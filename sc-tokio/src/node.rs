@@ -326,8 +326,10 @@ impl Node {
         }
         let (aborts, look) = {
             let mut books = self.books();
+            let due = books.graces.tick(now);
             let Books { stops, shielded, .. } = &mut **books;
-            stops.tick(now, shielded)
+            let (aborts, look) = stops.tick(now, shielded);
+            (aborts, look || due)
         };
         if look {
             self.wake_present();
@@ -455,7 +457,7 @@ impl Node {
     /// What a member is told, shields left aside.
     fn order(books: &Books, id: u64, daemon: bool) -> Status {
         use sc_core::Told::{ByScope, FromInside};
-        if let Some(Told { cancelled, due }) = books.stops.told(id) {
+        if let Some(Told { cancelled, due, .. }) = books.stops.told(id) {
             return if due { Status::Stop(cancelled, FromInside) } else { Status::Told(cancelled, FromInside) };
         }
         if daemon {
@@ -466,7 +468,7 @@ impl Node {
             };
         }
         match books.scope.cancelled() {
-            Some(cancelled) if books.scope.is_stopped() => Status::Stop(cancelled.clone(), ByScope),
+            Some(cancelled) if books.is_stopped(id) => Status::Stop(cancelled.clone(), ByScope),
             Some(cancelled) => Status::Told(cancelled.clone(), ByScope),
             None => Status::Run,
         }
@@ -476,8 +478,9 @@ impl Node {
     pub(crate) fn told_until(&self, id: u64, daemon: bool) -> Option<std::time::Instant> {
         let books = self.books();
         match books.stops.told(id) {
+            Some(told) => told.at.map(Instant::into_std),
             None if daemon => books.scope.daemon_stop_at(),
-            _ => books.stops.at(id, Instant::now()).map(Instant::into_std),
+            None => books.stop_at(id),
         }
     }
 

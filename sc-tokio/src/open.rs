@@ -216,10 +216,21 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
     }
     // What a daemon opens does not keep the scope from draining, or the daemon would never be stopped.
     let (parent, hold) = if by_daemon { (Arc::clone(frame_scope), None) } else { nearest_live(frame_scope) };
+    let opener = match who {
+        Who::Child { id, .. } if Arc::ptr_eq(&parent, frame_scope) => Some(id),
+        _ => None,
+    };
     let (slot, deadline, cancelled) = {
         let mut books = parent.books();
-        let below =
-            Below { by_daemon, in_future, shielded: is_shield, at_top, holds: hold.is_some(), ..Below::of(node) };
+        let below = Below {
+            by_daemon,
+            opener,
+            in_future,
+            shielded: is_shield,
+            at_top,
+            holds: hold.is_some(),
+            ..Below::of(node)
+        };
         let slot = books.nested.enter(below);
         if let Some(id) = daemon {
             books.scope.daemon_scope_opened(ChildId::new(id));

@@ -160,7 +160,9 @@ pub struct Permit<'n, E> {
 
 impl<'n, E> Permit<'n, E> {
     fn attributes(self, place: &'static Location<'static>) -> Attributes {
-        Attributes { seat: self.seat, ..Attributes::at(place) }
+        let mut attributes = Attributes::at(place);
+        attributes.seat = self.seat;
+        attributes
     }
 
     /// Begins a child with attributes; as [`Scope::task`]. A daemon takes no seat: it gives this one back.

@@ -198,8 +198,8 @@ where
     };
     let mut attributes = Attributes::at(place);
     attributes.kind.isolated = true;
-    attributes.shielded = Some(limit);
-    attributes.seatless = true;
+    attributes.set_shielded(limit);
+    attributes.set_seatless();
     scope.spawn_child(crate::shield::whole(limit, code, place), attributes).join()
 }
 

@@ -327,6 +327,43 @@ impl RootHandle {
         ambient::spawn_into(&node, future, place)
     }
 
+    /// Begins the shutdown of the program: [`shutting_down`](crate::shutting_down) resolves, and children that were started
+    /// [`until_shutdown`](crate::TaskBuilder::until_shutdown) are stopped. Not a cancellation: everything else goes on, and the
+    /// program ends when its main function returns. Calling it again changes nothing.
+    ///
+    /// Nobody calls it but the program: listening for signals, and a bound on how long the rest may take, are not part of
+    /// this crate yet.
+    ///
+    /// # Panics
+    ///
+    /// If the root is not one that the program opened with [`Root`] or `#[sc_tokio::main]`: without one there is no
+    /// program that could shut down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// #[sc_tokio::main(flavor = "current_thread")]
+    /// async fn main() {
+    ///     let root = sc_tokio::root();
+    ///     sc_tokio::spawn(async move { root.begin_shutdown() }); // as a signal's handler would
+    ///     sc_tokio::shutting_down().await;
+    ///     assert!(sc_tokio::is_shutting_down());
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn begin_shutdown(&self) {
+        assert!(
+            !self.node.is_root(),
+            "this runtime has no root that could shut down; run the program with `#[sc_tokio::main]` or `Root::run`"
+        );
+        self.node.begin_shutdown();
+    }
+
+    /// Whether the shutdown has begun.
+    pub fn is_shutting_down(&self) -> bool {
+        self.node.is_shutting_down()
+    }
+
     /// How many tasks and scopes' children the root has.
     pub fn len(&self) -> usize {
         self.node.living_children()

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sc_core::{CancelRequest, Cancelled, ChildKind, Deadline, Reason, ScopeEnd, ScopeId};
+use sc_core::{CancelRequest, ChildKind, Deadline, Reason, ScopeEnd, ScopeId};
 
 use crate::cancellation::{Cancellation, Canceller};
 use crate::child::{
@@ -304,7 +304,7 @@ impl<E: Debug + Send + 'static> Scope<E> {
         self.spawn_child_blocking(closure, Attributes::at(Location::caller()))
     }
 
-    /// Begins a child with attributes: a name, daemon, isolated.
+    /// Begins a child with attributes: a name, a deadline and a grace of its own, daemon, isolated, until shutdown.
     pub fn task(&self) -> TaskBuilder<'_, E> {
         TaskBuilder::with(self, Attributes::at(Location::caller()))
     }
@@ -353,8 +353,8 @@ impl<E: Debug + Send + 'static> Scope<E> {
         F::Output: ChildOutput<E>,
         <F::Output as ChildOutput<E>>::Value: Send + 'static,
     {
-        let Attributes { kind, place, .. } = attributes;
-        let Some((hold, id, seen)) = self.node.admit(kind) else {
+        let (kind, place) = (attributes.kind, attributes.place);
+        let Some((hold, id, seen)) = self.node.admit(&attributes) else {
             return Child::gone(self, kind, place, self.node.refuse(future, place));
         };
         let task = if kind.daemon {
@@ -372,12 +372,20 @@ impl<E: Debug + Send + 'static> Scope<E> {
         O: ChildOutput<E> + 'static,
         O::Value: Send + 'static,
     {
+        self.spawn_child(self.with_scope(code), attributes)
+    }
+
+    /// The code of a child that gets the scope by reference.
+    pub(crate) fn with_scope<F, O>(&self, code: F) -> impl Future<Output = O> + Send + 'static + use<F, O, E>
+    where
+        F: for<'a> ScopeFn<&'a Self, O> + Send + 'static,
+        O: 'static,
+    {
         let scope = Self::of(Arc::clone(&self.node));
-        let child = async move {
+        async move {
             let scope = scope;
             code(&scope).await
-        };
-        self.spawn_child(child, attributes)
+        }
     }
 
     pub(crate) fn spawn_child_blocking<F, O>(&self, closure: F, attributes: Attributes) -> Child<'_, O::Value, E>
@@ -386,8 +394,8 @@ impl<E: Debug + Send + 'static> Scope<E> {
         O: ChildOutput<E> + 'static,
         O::Value: Send + 'static,
     {
-        let Attributes { kind, place, .. } = attributes;
-        let Some((hold, id, seen)) = self.node.admit(kind) else {
+        let (kind, place) = (attributes.kind, attributes.place);
+        let Some((hold, id, seen)) = self.node.admit(&attributes) else {
             return Child::gone(self, kind, place, self.node.refuse(closure, place));
         };
         if kind.daemon {
@@ -422,7 +430,8 @@ where
 impl Node {
     /// Admits a child. The hold that is returned keeps a daemon's scope from closing meanwhile.
     #[inline]
-    pub(crate) fn admit(&self, kind: ChildKind) -> Option<(Hold, u64, u64)> {
+    pub(crate) fn admit(&self, attributes: &Attributes) -> Option<(Hold, u64, u64)> {
+        let kind = attributes.kind;
         let hold = self.hold()?;
         let seen = self.word();
         if seen & REFUSING != 0 {
@@ -431,7 +440,7 @@ impl Node {
         let id = self.next_child();
         if kind.daemon {
             let mut books = self.books();
-            if !books.scope.admit_daemon(sc_core::ChildId::new(id)) {
+            if !books.scope.admit_daemon(sc_core::ChildId::new(id), attributes.grace()) {
                 // It has a number, and is no child.
                 books.uncounted += 1;
                 return None;
@@ -491,20 +500,6 @@ impl Node {
             token.cancel();
         }
         token.child_token()
-    }
-
-    pub(crate) fn cancel_present(self: &Arc<Self>, request: CancelRequest) {
-        let now = Instant::now();
-        let retired = {
-            let mut books = self.books();
-            let cancelled: Cancelled = books.scope.notice(request);
-            let grace = books.scope.config().grace.unwrap_or_default();
-            let below = self.spawned();
-            books.stops.all_below(below, cancelled, now.checked_add(grace), grace.is_zero())
-        };
-        drop(retired);
-        self.wake_present();
-        self.rearm();
     }
 
     pub(crate) fn living_children(&self) -> usize {

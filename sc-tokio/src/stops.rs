@@ -1,10 +1,11 @@
 //! Children stopped from inside: by their own handle, or with all who are present.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sc_core::{CancelRequest, Cancelled, Reason};
 
-use crate::books::Books;
+use crate::node::Node;
 use crate::rt::{AbortHandle, Instant};
 use crate::shield::Shielded;
 
@@ -48,17 +49,31 @@ pub(crate) struct Told {
     pub(crate) cancelled: Cancelled,
     /// The grace is over: drop at the next await.
     pub(crate) due: bool,
+    /// When it is; `None`: never.
+    pub(crate) at: Option<Instant>,
 }
 
 impl Stops {
-    pub(crate) fn one(&mut self, id: u64, stop: Stop) {
+    /// The first to tell it wins (P6). Gives back whether its grace is over, and what is to be dropped without the lock.
+    pub(crate) fn one(&mut self, id: u64, mut stop: Stop) -> (bool, Option<Stop>) {
+        if let Some(earlier) = self.single.get_mut(&id) {
+            if earlier.task.is_none() {
+                earlier.task = stop.task.take();
+            }
+            return (earlier.due, Some(stop));
+        }
+        if let Some(batch) = self.batches.iter().find(|batch| id < batch.below) {
+            return (batch.due, Some(stop));
+        }
         // An entry goes with its child's exit. The rare one that came too late for that is swept,
         // in proportion to what is there (P11).
         if self.single.len() >= self.sweep_at.max(16) {
             self.single.retain(|_, stop| !stop.task.as_ref().is_some_and(AbortHandle::is_finished));
             self.sweep_at = self.single.len() * 2;
         }
+        let due = stop.due;
         self.single.insert(id, stop);
+        (due, None)
     }
 
     /// Gives back what is to be dropped without the lock: the causes are the user's.
@@ -81,23 +96,11 @@ impl Stops {
 
     pub(crate) fn told(&self, id: u64) -> Option<Told> {
         if let Some(stop) = self.single.get(&id) {
-            return Some(Told { cancelled: stop.cancelled.clone(), due: stop.due });
+            return Some(Told { cancelled: stop.cancelled.clone(), due: stop.due, at: stop.at });
         }
         // In the order they were told: the first that a child was present at is the one it obeys.
         let batch = self.batches.iter().find(|batch| id < batch.below)?;
-        Some(Told { cancelled: batch.cancelled.clone(), due: batch.due })
-    }
-
-    /// When the grace of a child ends that may have been told to stop (`None`: never, `now`: it was
-    /// not told here).
-    pub(crate) fn at(&self, id: u64, now: Instant) -> Option<Instant> {
-        if let Some(stop) = self.single.get(&id) {
-            return stop.at;
-        }
-        match self.batches.iter().find(|batch| id < batch.below) {
-            Some(batch) => batch.at,
-            None => Some(now),
-        }
+        Some(Told { cancelled: batch.cancelled.clone(), due: batch.due, at: batch.at })
     }
 
     /// The child has ended. Gives back what is to be dropped without the lock.
@@ -131,30 +134,55 @@ impl Stops {
     }
 }
 
-impl Books {
-    /// Tells a child to stop. Whether it is due at once; `None` if it was told before: the first reason wins (P6), and
-    /// the instant that came with it (P9).
-    pub(crate) fn stop_one(
-        &mut self,
+impl Node {
+    /// Tells a child to stop, from inside. Whether its grace is over, so that somebody has to make it look; `None` if it was
+    /// told before: the first reason wins (P6), and the instant that came with it (P9).
+    pub(crate) fn stop_child(
+        self: &Arc<Self>,
         id: u64,
         is_daemon: bool,
+        reason: Reason,
         task: Option<AbortHandle>,
         aborts: bool,
-        now: Instant,
     ) -> Option<bool> {
-        let by_scope = if is_daemon {
-            self.daemon.as_ref().is_some_and(|told| told.id == id)
-        } else {
-            self.scope.cancelled().is_some()
+        let now = Instant::now();
+        let (due, late) = {
+            let mut books = self.books();
+            let by_scope = if is_daemon {
+                books.daemon.as_ref().is_some_and(|told| told.id == id)
+            } else {
+                books.scope.cancelled().is_some()
+            };
+            if by_scope || books.stops.told(id).is_some() {
+                return None;
+            }
+            let cancelled = books.scope.notice(CancelRequest::because(reason));
+            let grace = books.graces.length(id).or(books.scope.config().grace).unwrap_or_default();
+            // A shield inside it is left alone, which an abort would not do.
+            let due = grace.is_zero() && !books.shielded.has(id);
+            books.stops.one(id, Stop { cancelled, at: now.checked_add(grace), due, task, aborts })
         };
-        if by_scope || self.stops.told(id).is_some() {
-            return None;
-        }
-        let cancelled = self.scope.notice(CancelRequest::because(Reason::Requested));
-        let grace = self.scope.config().grace.unwrap_or_default();
-        // A shield inside it is left alone, which an abort would not do.
-        let due = grace.is_zero() && !self.shielded.has(id);
-        self.stops.one(id, Stop { cancelled, at: now.checked_add(grace), due, task, aborts });
+        drop(late);
         Some(due)
+    }
+
+    pub(crate) fn cancel_present(self: &Arc<Self>, request: CancelRequest) {
+        let now = Instant::now();
+        let retired = {
+            let mut books = self.books();
+            let cancelled: Cancelled = books.scope.notice(request);
+            let grace = books.scope.config().grace.unwrap_or_default();
+            let below = self.spawned();
+            let mut retired = Vec::new();
+            for (id, grace) in books.graces.below(below) {
+                let (cancelled, at) = (cancelled.clone(), now.checked_add(grace));
+                retired
+                    .push(books.stops.one(id, Stop { cancelled, at, due: grace.is_zero(), task: None, aborts: false }));
+            }
+            (retired, books.stops.all_below(below, cancelled, now.checked_add(grace), grace.is_zero()))
+        };
+        drop(retired);
+        self.wake_present();
+        self.rearm();
     }
 }

@@ -299,8 +299,8 @@ impl<E> Scope<E> {
         if let Failure::Cancelled(cancelled) = &record.failure {
             // Not a failure of its own: the scope ends with the same reason.
             self.cut_short = true;
-            let reason = cancelled.reason();
-            self.begin_cancel(reason, detail, now, effects);
+            let (reason, budget) = (cancelled.reason(), cancelled.budget());
+            self.begin_cancel(reason, Detail { budget, ..detail }, now, effects);
             return;
         }
         self.log.push_primary(record);

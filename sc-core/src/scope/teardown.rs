@@ -1,20 +1,20 @@
 //! The one order in which every scope ends (P10): ordinary children all at once, then daemons one
 //! by one, newest first, then finalizers last-in-first-out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Body, Daemon, Scope, StoppingDaemon};
 use crate::cancelled::Detail;
 use crate::{Cancelled, ChildId, Effects, FailureRecord, Member, Reason};
 
 impl<E> Scope<E> {
-    /// Admits a daemon; `false` if the scope accepts no children any more.
+    /// Admits a daemon, with a grace of its own or with the scope's; `false` if the scope accepts no children any more.
     #[must_use]
-    pub fn admit_daemon(&mut self, id: ChildId) -> bool {
+    pub fn admit_daemon(&mut self, id: ChildId, grace: Option<Duration>) -> bool {
         if self.refusing || self.drained || self.closed {
             return false;
         }
-        self.daemons.insert(id, Daemon::default()).is_none()
+        self.daemons.insert(id, Daemon { grace, ..Daemon::default() }).is_none()
     }
 
     /// A daemon opened a scope. Like the daemon itself, that does not hold this scope open; but the
@@ -137,7 +137,8 @@ impl<E> Scope<E> {
         if self.waiting_since.is_none() {
             self.start_waiting(now);
         }
-        let stop_at = match (self.config.grace, &self.cancelled) {
+        let own = self.daemons.get(&id).and_then(|daemon| daemon.grace);
+        let stop_at = match (own.or(self.config.grace), &self.cancelled) {
             (Some(grace), _) => now.checked_add(grace),
             (None, Some(_)) => self.stop_at,
             (None, None) => Some(now),

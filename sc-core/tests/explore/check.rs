@@ -114,7 +114,7 @@ impl World<'_> {
                     || effects.stop_daemon.is_some();
                 ensure!(!acts, "P1", "a closed scope still acts: {effects:?}");
             }
-            ensure!(!book.machine.admit_daemon(ChildId::new(99)), "P7", "a closed scope admits a daemon");
+            ensure!(!book.machine.admit_daemon(ChildId::new(99), None), "P7", "a closed scope admits a daemon");
             ensure!(!book.machine.admit_finalizer(), "P10", "a closed scope admits a finalizer");
         }
         Ok(())

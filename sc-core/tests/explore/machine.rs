@@ -4,7 +4,7 @@
 //! one, exactly one decision is falsified: the checker that watches has to notice, else it proves
 //! nothing about the correct value either.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sc_core::{
     BodyEnd, CancelRequest, Cancelled, ChildId, ChildKind, Claim, Config, Deadline, Effects, End, Exit, Failure,
@@ -25,6 +25,7 @@ pub(crate) enum Fault {
     StopLost,
     TimerNotArmed,
     DaemonsOldestFirst,
+    DaemonGraceIgnored,
     FinalizersBeforeDaemons,
     FinalizersFirstInFirstOut,
     SecondaryPromoted,
@@ -210,8 +211,9 @@ impl Machine {
         self.tamper(effects)
     }
 
-    pub(crate) fn admit_daemon(&mut self, id: ChildId) -> bool {
-        let admitted = self.scope.admit_daemon(id);
+    pub(crate) fn admit_daemon(&mut self, id: ChildId, grace: Option<Duration>) -> bool {
+        let grace = grace.filter(|_| !self.has(Fault::DaemonGraceIgnored));
+        let admitted = self.scope.admit_daemon(id, grace);
         self.daemons.extend(admitted.then_some(id));
         admitted
     }

@@ -113,12 +113,13 @@ impl World<'_> {
         ensure!(newest == Some(id), "P10", "daemon {id} is told to stop, the newest is {newest:?}");
         let reason = book.cancel.map_or(Reason::WorkDone, |cancel| cancel.reason);
         ensure!(cancelled.reason() == reason, "P6", "a daemon is told {cancelled}, expected {reason:?}");
-        let stop_at = match (self.setup.scopes[s].grace, book.cancel) {
-            (Some(grace), _) => now + grace,
-            (None, Some(cancel)) => cancel.stop_at,
-            (None, None) => now,
-        };
         let task = alive.last().copied().unwrap_or_default();
+        let own = self.setup.scopes[s].tasks.get(task).and_then(|setup| setup.grace);
+        let stop_at = match (own, self.setup.scopes[s].grace, book.cancel) {
+            (Some(grace), ..) | (None, Some(grace), _) => now + grace,
+            (None, None, Some(cancel)) => cancel.stop_at,
+            (None, None, None) => now,
+        };
         book.stopping = Some(Stopping { task, stop_at, dropped: false });
         Ok(())
     }

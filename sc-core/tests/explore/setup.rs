@@ -41,11 +41,21 @@ pub(crate) struct TaskSetup {
     pub(crate) stop: bool,
     /// The body holds its handle, and may claim or drop it.
     pub(crate) handle: bool,
+    /// A daemon's own, instead of its scope's.
+    pub(crate) grace: Option<u32>,
 }
 
 impl TaskSetup {
     pub(crate) fn linked(ends: &[How]) -> Self {
-        Self { kind: ChildKind::LINKED, ends: ends.to_vec(), late: false, lazy: false, stop: false, handle: false }
+        Self {
+            kind: ChildKind::LINKED,
+            ends: ends.to_vec(),
+            late: false,
+            lazy: false,
+            stop: false,
+            handle: false,
+            grace: None,
+        }
     }
 
     pub(crate) fn isolated(ends: &[How]) -> Self {
@@ -68,6 +78,11 @@ impl TaskSetup {
 
     pub(crate) fn stoppable(mut self) -> Self {
         self.stop = true;
+        self
+    }
+
+    pub(crate) fn with_grace(mut self, grace: u32) -> Self {
+        self.grace = Some(grace);
         self
     }
 

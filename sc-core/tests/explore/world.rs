@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use sc_core::{BodyEnd, CancelRequest, Cancelled, ChildId, ChildKind, End, Exit, Failure, Reason, Told, Watch};
 
-use super::book::{Body, Book, Handle, Ordered, Place, Stage, deadline, instant};
+use super::book::{Body, Book, Handle, Ordered, Place, Stage, deadline, instant, units};
 use super::setup::{Opener, Setup};
 use super::words::{Event, How, Tag, Violation, What, Who, ensure};
 
@@ -118,7 +118,7 @@ impl<'a> World<'a> {
         let book = &mut self.books[s];
         let id = ChildId::new(t as u64);
         let admitted = if setup.kind.daemon {
-            let admitted = book.machine.admit_daemon(id);
+            let admitted = book.machine.admit_daemon(id, setup.grace.map(units));
             let open = book.cancel.is_none() && !book.drained;
             ensure!(admitted == open, "P7", "daemon {t} admitted: {admitted}, scope open: {open}");
             admitted

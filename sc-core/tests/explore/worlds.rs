@@ -142,6 +142,23 @@ pub(crate) fn teardown() -> Setup {
     Setup::new("teardown", vec![scope])
 }
 
+/// Daemons with graces of their own, shorter and longer than the scope's, which they have at a normal end too.
+pub(crate) fn graces_of_daemons() -> Setup {
+    let daemon = |grace| TaskSetup::daemon(&[How::Ok]).with_grace(grace);
+    let mut children = vec![TaskSetup::linked(&[How::Ok]), daemon(2), TaskSetup::daemon(&[How::Ok]), daemon(0)];
+    if deep() {
+        children.push(daemon(3).late().stoppable());
+    }
+    let scope = ScopeSetup {
+        grace: Some(1),
+        cancels: vec![Reason::Requested],
+        drop: true,
+        destructors: deep(),
+        ..ScopeSetup::new(children)
+    };
+    Setup { horizon: 8, ..Setup::new("graces of daemons", vec![scope]) }
+}
+
 /// Daemons that come late, stop by themselves or by their handle, with and without a cancellation.
 pub(crate) fn late_daemons() -> Setup {
     let children = vec![

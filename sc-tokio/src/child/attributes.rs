@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use sc_core::{ChildKind, Name};
 
+use super::limited::Bound;
+use super::wrapped::Wrapping;
 use super::{Admitted, Starting};
 use crate::limit::Seat;
 use crate::node::Node;
 use crate::present::Label;
+use crate::rt::Instant;
 use crate::shield::ShieldedMember;
+use crate::shutdown::{self, Enlisted};
+use crate::values::{self, Values};
 
 /// What a child is to be.
 #[derive(Debug)]
@@ -22,17 +27,26 @@ pub(crate) struct Attributes {
     pub(crate) seat: Option<Seat>,
     /// It is polled in the task of whoever polls its scope.
     pub(crate) inside: bool,
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What few children are asked to be. Boxed, so that the others are not made slower.
+#[derive(Debug, Default)]
+pub(crate) struct More {
+    timeout: Option<Duration>,
+    grace: Option<Duration>,
+    until_shutdown: bool,
+    /// It goes on for this long after it was told to stop; its code is [wrapped](super::wrapped) so.
+    shielded: Option<Duration>,
     /// No limit counts it.
-    pub(crate) seatless: bool,
-    /// It goes on for this long after it was told to stop; its code is [`crate::shield::whole`].
-    pub(crate) shielded: Option<Duration>,
+    seatless: bool,
 }
 
 impl Attributes {
     /// An ordinary child, spawned at `place`.
     #[inline]
     pub(crate) const fn at(place: &'static Location<'static>) -> Self {
-        Self { kind: ChildKind::LINKED, name: None, place, seat: None, inside: false, seatless: false, shielded: None }
+        Self { kind: ChildKind::LINKED, name: None, place, seat: None, inside: false, more: None }
     }
 
     pub(crate) const fn spawned_at(mut self, place: &'static Location<'static>) -> Self {
@@ -40,15 +54,57 @@ impl Attributes {
         self
     }
 
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.more.get_or_insert_default().timeout = Some(timeout);
+    }
+
+    pub(crate) fn set_grace(&mut self, grace: Duration) {
+        self.more.get_or_insert_default().grace = Some(grace);
+    }
+
+    pub(crate) fn stop_at_shutdown(&mut self) {
+        self.more.get_or_insert_default().until_shutdown = true;
+    }
+
+    /// Its code is to be wrapped, see [`take_wrapping`](Self::take_wrapping).
+    pub(crate) fn set_shielded(&mut self, limit: Duration) {
+        self.more.get_or_insert_default().shielded = Some(limit);
+    }
+
+    pub(crate) fn shielded(&self) -> Option<Duration> {
+        self.more.as_ref().and_then(|more| more.shielded)
+    }
+
+    /// No limit is to count it.
+    pub(crate) fn set_seatless(&mut self) {
+        self.more.get_or_insert_default().seatless = true;
+    }
+
+    pub(crate) fn grace(&self) -> Option<Duration> {
+        self.more.as_ref().and_then(|more| more.grace)
+    }
+
+    /// What the code of the child is to be wrapped in. If the deadline is not taken, the child is left to look at it itself.
+    pub(crate) fn take_wrapping(&mut self, node: &Node) -> Option<Wrapping> {
+        let limit = self.more.as_mut()?.timeout.take();
+        let bound = limit.map(|limit| {
+            let grace = self.grace().or_else(|| node.books().scope.config().grace);
+            Bound { limit, grace, name: self.name.clone(), place: self.place }
+        });
+        let shield = self.shielded();
+        (bound.is_some() || shield.is_some()).then_some(Wrapping { bound, shield, place: self.place })
+    }
+
     /// A child of `node` that was admitted with this number.
     #[inline]
     pub(crate) fn admitted<M>(self, node: &Arc<Node>, member: M, id: u64, seen: u64) -> Admitted<M> {
-        let Self { kind, name, place, seat, seatless, shielded, inside } = self;
-        let counts = !kind.daemon && !seatless;
+        let Self { kind, name, place, seat, inside, more } = self;
+        let counts = !kind.daemon && !more.as_ref().is_some_and(|more| more.seatless);
         let seat = seat.filter(|_| counts).or_else(|| if counts { node.queue_for_seat(id, inside) } else { None });
-        let shielded = shielded.map(|_| ShieldedMember::new(node, id));
-        let is_plain = seat.is_none() && shielded.is_none();
-        let extra = (!is_plain).then(|| Box::new(Extra { seat, shielded, ..Extra::default() }));
+        let mut extra = Extra::new(seat, values::inherited());
+        if let Some(more) = more {
+            extra.get_or_insert_default().take_up(&more, node, id, kind, name.as_ref());
+        }
         Admitted { member, id, seen, kind, label: Label { place, name }, extra }
     }
 }
@@ -63,13 +119,58 @@ pub(crate) struct Extra {
     pub(crate) shielded: Option<ShieldedMember>,
     /// It has yet to say that it is ready.
     pub(crate) starting: Option<Starting>,
+    /// What was bound where it was spawned; `None` if nothing ever was.
+    values: Option<Values>,
+    /// It is on the list of those with a grace of their own.
+    pub(crate) has_grace: bool,
+    /// It is on the list of those that a shutdown stops.
+    #[allow(dead_code, reason = "held, and taken off the list by its destructor")]
+    enlisted: Option<Enlisted>,
+    /// A blocking child's: it has to look at its deadline itself.
+    pub(crate) timeout: Option<(Duration, Option<Name>)>,
 }
 
 impl Extra {
+    /// Of a child that has any of this.
+    #[inline]
+    pub(crate) fn new(seat: Option<Seat>, values: Option<Values>) -> Option<Box<Self>> {
+        if seat.is_none() && values.is_none() {
+            return None;
+        }
+        Some(Box::new(Self { seat, values, ..Self::default() }))
+    }
+
+    #[cold]
+    fn take_up(&mut self, more: &More, node: &Arc<Node>, id: u64, kind: ChildKind, name: Option<&Name>) {
+        if let Some(grace) = more.grace {
+            // The scope may have been cancelled since it admitted the child.
+            let is_late = {
+                let mut books = node.books();
+                let cancelled_at = books.scope.cancelled_at().map(Instant::from_std);
+                books.graces.enter(id, grace, kind.daemon, cancelled_at);
+                cancelled_at.is_some()
+            };
+            if is_late {
+                node.rearm();
+            }
+            self.has_grace = true;
+        }
+        if more.until_shutdown {
+            self.enlisted = shutdown::enlist(node, id, kind.daemon);
+        }
+        self.shielded = more.shielded.map(|_| ShieldedMember::new(node, id));
+        self.timeout = more.timeout.map(|timeout| (timeout, name.cloned()));
+    }
+
     /// Runs code of the child.
     pub(crate) fn around<R>(&mut self, code: impl FnOnce() -> R) -> R {
-        match &mut self.seat {
+        let Self { seat, values, .. } = self;
+        let code = || match seat {
             Some(seat) => seat.sit(code),
+            None => code(),
+        };
+        match values {
+            Some(values) => values.around(code),
             None => code(),
         }
     }

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use sc_core::{Cancelled, End, Failure};
+use sc_core::{Cancelled, End, Failure, Member};
 
 use super::task::Life;
 use super::{Admitted, Child, ChildOutput, Gone, Membership, OutputSlot, Source};
 use crate::fault::BoxedError;
 use crate::frame::Ran;
 use crate::node::{Node, Status};
-use crate::rt::{self, Handle, Mutex, lock};
+use crate::rt::{self, Handle, Instant, Mutex, lock};
 use crate::scope::Scope;
 use crate::wake::wake_all;
 
@@ -50,29 +50,52 @@ pub struct BlockingCx {
     node: Arc<Node>,
     id: u64,
     daemon: bool,
+    /// The child's own, counted from its start.
+    deadline: Option<OwnDeadline>,
+}
+
+struct OwnDeadline {
+    at: Instant,
+    budget: Duration,
+    child: Member,
 }
 
 impl BlockingCx {
-    /// Whether this child has been cancelled.
+    fn of<M: Membership>(life: &mut Life<M>) -> Self {
+        let deadline = life.take_timeout().and_then(|(budget, child)| {
+            // Too far to be an instant is as good as none.
+            Some(OwnDeadline { at: Instant::now().checked_add(budget)?, budget, child })
+        });
+        Self { node: Arc::clone(life.node()), id: life.id(), daemon: life.is_daemon(), deadline }
+    }
+
+    /// Whether this child has been cancelled, or its own [`timeout`](crate::TaskBuilder::timeout) has passed.
     pub fn is_cancelled(&self) -> bool {
         self.check().is_err()
     }
 
-    /// `Err` once this child has been cancelled. Call it wherever the work can stop.
+    /// `Err` once this child has been cancelled, or its own [`timeout`](crate::TaskBuilder::timeout) has passed. Call it
+    /// wherever the work can stop.
     ///
     /// # Errors
     ///
     /// The notice of the cancellation.
     pub fn check(&self) -> Result<(), Cancelled> {
         match self.node.status(self.id, self.daemon) {
-            Status::Run => Ok(()),
             Status::Told(cancelled, _) | Status::Stop(cancelled, _) => Err(cancelled),
+            Status::Run => match &self.deadline {
+                Some(OwnDeadline { at, budget, child }) if *at <= Instant::now() => {
+                    Err(self.node.books().scope.notice_of_deadline(child.clone(), *budget))
+                }
+                _ => Ok(()),
+            },
         }
     }
 
-    /// What is left until the deadline that holds; `None` without one, zero once it has passed.
+    /// What is left until the deadline that holds, the child's own included; `None` without one, zero once it has passed.
     pub fn remaining(&self) -> Option<Duration> {
-        self.node.remaining()
+        let own = self.deadline.as_ref().map(|own| own.at.saturating_duration_since(Instant::now()));
+        [self.node.remaining(), own].into_iter().flatten().min()
     }
 }
 
@@ -138,7 +161,7 @@ where
         if life.is_told() {
             return self.end_unrun(closure, life);
         }
-        let cx = BlockingCx { node: Arc::clone(life.node()), id: life.id(), daemon: life.is_daemon() };
+        let cx = BlockingCx::of(&mut life);
         let (ran, dead) = life.run(|| closure(&cx));
         life.give_back(dead);
         life.end_opened();

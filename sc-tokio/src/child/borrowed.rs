@@ -130,7 +130,7 @@ where
     E: Debug + Send + 'static,
 {
     let node = nursery.node();
-    let Attributes { kind, place, .. } = attributes;
+    let (kind, place) = (attributes.kind, attributes.place);
     let Some((id, seen)) = node.admit_borrowed() else {
         return Child::gone(nursery, kind, place, node.refuse(future, place));
     };

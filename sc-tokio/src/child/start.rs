@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use sc_core::{CancelRequest, Cancelled, ChildKind, Failure, Member, Name, Panic, Reason, ScopeError};
 
+use super::wrapped::wrapped;
 use super::{Attributes, Child, ChildOutput};
 use crate::fault;
 use crate::limit;
@@ -364,17 +365,37 @@ impl<E: Debug + Send + 'static> Scope<E> {
         F::Output: ChildOutput<E>,
         <F::Output as ChildOutput<E>>::Value: Send + 'static,
     {
+        let mut attributes = attributes;
+        match attributes.take_wrapping(self.node()) {
+            None => self.start_task(future, slot, attributes),
+            Some(wrapping) => self.start_task(wrapped::<F, E>(wrapping, future), slot, attributes),
+        }
+    }
+
+    fn start_task<V, F>(
+        &self,
+        future: F,
+        slot: Arc<Slot<V>>,
+        attributes: Attributes,
+    ) -> Start<'_, V, <F::Output as ChildOutput<E>>::Value, E>
+    where
+        V: Send + 'static,
+        F: Future + Send + 'static,
+        F::Output: ChildOutput<E>,
+        <F::Output as ChildOutput<E>>::Value: Send + 'static,
+    {
         let node = self.node();
         let Attributes { kind, place, .. } = attributes;
         let name = attributes.name.clone();
         // The handle is that of an isolated child whatever becomes of it: it may have a failure to claim.
         let handle = isolated(kind);
         let starting = Starting(Arc::clone(&slot) as Arc<dyn Readiness>);
-        let Some((hold, id, seen)) = node.admit(handle) else {
+        let Some((hold, id, seen)) = node.admit(&attributes) else {
             drop(starting);
             let child = Child::gone(self, handle, place, node.refuse(future, place));
             return Start { child: Some(child), name, slot };
         };
+        node.expect_claim(id, handle);
         let task = if kind.daemon {
             drop(hold);
             let mut admitted = attributes.admitted(node, Arc::clone(node), id, seen);

@@ -11,6 +11,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use sc_core::{Cancelled, ChildId, ChildKind, End, Exit, Failure, FailureRecord, Member, Panic, Told};
@@ -223,6 +224,12 @@ impl<M: Membership> Life<M> {
         Member::child(ChildId::new(self.id)).at(self.place)
     }
 
+    /// Its own deadline, and its name, if it has to look at that itself.
+    pub(crate) fn take_timeout(&mut self) -> Option<(Duration, Member)> {
+        let (limit, name) = self.extra.as_mut()?.timeout.take()?;
+        Some((limit, self.member().named(name)))
+    }
+
     pub(crate) fn is_to_stop(&self) -> bool {
         self.node().word() != self.seen && matches!(self.node().status(self.id, self.kind.daemon), Status::Stop(..))
     }
@@ -329,7 +336,17 @@ impl<M: Membership> Life<M> {
 
     /// Gives up what the child has beside its code.
     fn drop_extra(&mut self) {
-        if let Some(panic) = self.extra.take().and_then(crate::wake::drop_quietly) {
+        let Some(extra) = self.extra.take() else { return };
+        if extra.has_grace {
+            let late = {
+                let mut books = self.node().books();
+                books.graces.ended(self.id);
+                // `cancel_children` may have told it since its exit was recorded.
+                books.stops.ended(self.id)
+            };
+            drop(late);
+        }
+        if let Some(panic) = crate::wake::drop_quietly(extra) {
             self.node().own_failure(self.member(), panic);
         }
     }

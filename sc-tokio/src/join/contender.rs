@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use sc_core::{Cancelled, ChildKind, Failure, Panic};
+use sc_core::{Cancelled, Failure, Panic};
 
 use crate::child::Attributes;
 use crate::frame::DeadChild;
@@ -22,7 +22,10 @@ use crate::wake::wake_all;
 impl Attributes {
     /// A child whose failures are the joiner's business, not the scope's.
     pub(super) fn contender(place: &'static Location<'static>, seat: Option<Seat>) -> Self {
-        Self { kind: ChildKind { isolated: true, ..ChildKind::LINKED }, seat, ..Self::at(place) }
+        let mut attributes = Self::at(place);
+        attributes.kind.isolated = true;
+        attributes.seat = seat;
+        attributes
     }
 }
 

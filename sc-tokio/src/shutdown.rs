@@ -1,0 +1,181 @@
+//! The beginning of a program's shutdown, which is not yet a cancellation.
+//!
+//! The latch is on the program's root. Children that are to go first are listed there, from their admission to their end.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use sc_core::Reason;
+
+use crate::node::Node;
+use crate::root;
+use crate::rt::Handle;
+use crate::waiting::Waiting;
+
+/// A root's. Boxed, since no other scope has one.
+#[derive(Debug, Default)]
+pub(crate) struct Latch(Option<Box<Listed>>);
+
+#[derive(Debug, Default)]
+struct Listed {
+    begun: bool,
+    next: u64,
+    children: BTreeMap<u64, Target>,
+}
+
+/// A child that is to be stopped.
+#[derive(Debug, Clone)]
+struct Target {
+    node: Weak<Node>,
+    id: u64,
+    daemon: bool,
+}
+
+impl Target {
+    /// Gives the scope, if its children have to look.
+    fn stop(&self) -> Option<Arc<Node>> {
+        let node = self.node.upgrade()?;
+        let _ = node.stop_child(self.id, self.daemon, Reason::Shutdown, None, false);
+        Some(node)
+    }
+}
+
+/// A child that is listed.
+#[derive(Debug)]
+pub(crate) struct Enlisted {
+    root: Arc<Node>,
+    ticket: u64,
+}
+
+impl Drop for Enlisted {
+    fn drop(&mut self) {
+        let left = self.root.books().latch.0.as_mut().and_then(|listed| listed.children.remove(&self.ticket));
+        drop(left);
+    }
+}
+
+/// Has the child stopped when the program begins to shut down; at once, if that has begun.
+pub(crate) fn enlist(node: &Arc<Node>, id: u64, daemon: bool) -> Option<Enlisted> {
+    let root = root::explicit(node.runtime())?;
+    let target = Target { node: Arc::downgrade(node), id, daemon };
+    let ticket = {
+        let mut books = root.books();
+        let listed = books.latch.0.get_or_insert_default();
+        if listed.begun {
+            None
+        } else {
+            listed.next += 1;
+            listed.children.insert(listed.next, target.clone());
+            Some(listed.next)
+        }
+    };
+    if ticket.is_none() {
+        // Nobody waits here yet; the child looks before its first poll.
+        if let Some(node) = target.stop() {
+            node.begin_epoch();
+        }
+    }
+    ticket.map(|ticket| Enlisted { root, ticket })
+}
+
+impl Node {
+    /// Begins the shutdown of a root.
+    pub(crate) fn begin_shutdown(&self) {
+        let (targets, waiters) = {
+            let mut books = self.books();
+            let listed = books.latch.0.get_or_insert_default();
+            listed.begun = true;
+            let targets: Vec<_> = std::mem::take(&mut listed.children).into_values().collect();
+            (targets, books.waiters.take())
+        };
+        crate::wake::wake_all(waiters);
+        let mut told = BTreeMap::new();
+        for node in targets.iter().filter_map(Target::stop) {
+            told.entry(node.id()).or_insert(node);
+        }
+        for node in told.into_values() {
+            node.wake_present();
+            node.rearm();
+        }
+    }
+
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.books().latch.0.as_ref().is_some_and(|listed| listed.begun)
+    }
+}
+
+fn current() -> Option<Arc<Node>> {
+    root::explicit(&Handle::try_current().ok()?)
+}
+
+/// Whether the program has begun to shut down: [`RootHandle::begin_shutdown`](crate::RootHandle::begin_shutdown) was
+/// called on the root of the current runtime. `false` without a [`Root`](crate::Root), and outside a runtime.
+///
+/// A shutdown that has begun is not a cancellation: what runs may finish. See [`shutting_down`].
+pub fn is_shutting_down() -> bool {
+    current().is_some_and(|root| root.is_shutting_down())
+}
+
+/// Resolves when the program begins to shut down; at once, if it has. Without a [`Root`](crate::Root): never.
+///
+/// For code that takes on no more work then, and finishes what it has. A child that is simply to stop is started
+/// with [`until_shutdown`](crate::TaskBuilder::until_shutdown). The idea of a shutdown that comes before the cancellation is
+/// that of the graceful-shutdown crates, and of a pod's termination: first no new work, then an end.
+///
+/// # Cancel safety
+///
+/// Cancel safe: nothing is lost by dropping it.
+///
+/// # Examples
+///
+/// ```
+/// #[sc_tokio::main(flavor = "current_thread")]
+/// async fn main() {
+///     let (work, mut queue) = tokio::sync::mpsc::channel::<u32>(8);
+///     let server = sc_tokio::spawn(async move {
+///         let mut served = 0;
+///         loop {
+///             tokio::select! {
+///                 biased;
+///                 Some(job) = queue.recv() => served += job,
+///                 () = sc_tokio::shutting_down() => return served,
+///             }
+///         }
+///     });
+///     work.send(7).await.unwrap();
+///     sc_tokio::root().begin_shutdown(); // by whoever listens for signals
+///     assert_eq!(server.await.unwrap(), 7);
+/// }
+/// ```
+pub async fn shutting_down() {
+    match current() {
+        Some(root) => Begun { root, waiting: Waiting::default() }.await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Begun {
+    root: Arc<Node>,
+    waiting: Waiting,
+}
+
+impl Future for Begun {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { root, waiting } = self.get_mut();
+        if !root.is_shutting_down() {
+            waiting.wait(root, cx);
+        }
+        // It may have begun before we were on the list.
+        if root.is_shutting_down() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.waiting.leave(&self.root);
+    }
+}

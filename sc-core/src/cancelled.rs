@@ -6,7 +6,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Member, Name};
+use crate::line::nonempty;
+use crate::{Member, Name, OneLine};
 
 /// The number of a scope, unique in the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,7 +121,7 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
+        match nonempty(self.name.as_ref()) {
             Some(name) => write!(f, "scope `{name}`")?,
             None => write!(f, "scope {}", self.id)?,
         }
@@ -213,7 +214,8 @@ impl Cancelled {
 }
 
 impl fmt::Display for Cancelled {
-    /// Reads as ``deadline of 2s expired in scope `page` (src/page.rs:38), inherited``.
+    /// Reads as ``deadline of 2s expired in scope `page` (src/page.rs:38), inherited``. One line, whatever
+    /// the scope's name and the cause contain.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let notice = &*self.notice;
         match (notice.reason, notice.budget, &notice.culprit) {
@@ -224,7 +226,7 @@ impl fmt::Display for Cancelled {
         }
         write!(f, " in {}", notice.origin)?;
         if let Some(cause) = &notice.cause {
-            write!(f, ": {cause}")?;
+            write!(f, ": {}", OneLine(cause))?;
         }
         if self.inherited {
             f.write_str(", inherited")?;

@@ -7,6 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::Cancelled;
 
+/// What a [`DeadChild`] that no frame stopped says for itself.
+const OUTSIDE_A_FRAME: &str = "a child was needed that failed, outside the frames of its scope, which has the error";
+
 /// The payload of a caught panic.
 pub struct Panic {
     // `Box<dyn Any + Send>` is not `Sync`; the mutex makes `Failure<E>` `Sync` where `E` is.
@@ -19,6 +22,7 @@ impl Panic {
     pub fn new(payload: Box<dyn Any + Send>) -> Self {
         let text = payload.downcast_ref::<&'static str>().map(|text| (*text).to_owned());
         let message = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        let message = message.or_else(|| payload.is::<DeadChild>().then(|| OUTSIDE_A_FRAME.to_owned()));
         Self { payload: Mutex::new(payload), message }
     }
 
@@ -54,6 +58,26 @@ impl fmt::Display for Panic {
 impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Panic").field(&self.message).finish()
+    }
+}
+
+/// The payload with which a frame is unwound that needs the value of a child which has none.
+///
+/// For bindings: whoever runs the frame recognises it, and it is nobody's failure, since the scope
+/// has the error.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct DeadChild(());
+
+impl DeadChild {
+    /// Unwinds, without running the panic hook.
+    pub fn unwind() -> ! {
+        Self::into_panic().resume()
+    }
+
+    /// As the panic that it is outside any frame.
+    pub fn into_panic() -> Panic {
+        Panic::new(Box::new(Self(())))
     }
 }
 
@@ -124,6 +148,39 @@ impl<E> Failure<E> {
             Self::Panic(panic) => Failure::Panic(panic),
             Self::Cancelled(cancelled) => Failure::Cancelled(cancelled),
             Self::OwnedByScope => Failure::OwnedByScope,
+        }
+    }
+
+    /// The failure as the error of a scope, for `child.join().await.map_err(Failure::into_error)?`.
+    ///
+    /// An error is given as it is, a cancellation is turned into the scope's error type. What the
+    /// scope has taken cannot be given again: the frame that calls this ends here, as if it had
+    /// awaited the child, and the scope's result is the error that it has.
+    ///
+    /// # Panics
+    ///
+    /// A [`Panic`](Self::Panic) goes on, with its original payload. [`OwnedByScope`](Self::OwnedByScope)
+    /// unwinds the frame without running the panic hook; the scope (or child) that runs the frame
+    /// recognises that. Outside any frame (in a task of Tokio's own, in an ambient task to which the
+    /// failure was handed) it is a panic like any other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sc_core::Failure;
+    ///
+    /// let failure: Failure<std::io::Error> = Failure::Error(std::io::Error::other("disk on fire"));
+    /// assert_eq!(failure.into_error().to_string(), "disk on fire");
+    /// ```
+    pub fn into_error(self) -> E
+    where
+        E: ScopeError,
+    {
+        match self {
+            Self::Error(error) => error,
+            Self::Panic(panic) => panic.resume(),
+            Self::Cancelled(cancelled) => E::from_cancelled(cancelled),
+            Self::OwnedByScope => DeadChild::unwind(),
         }
     }
 

@@ -4,7 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 
-/// The name of a scope or a child, as its author gave it.
+use crate::line::nonempty;
+
+/// The name of a scope or a child, as its author gave it: any text.
+///
+/// Getters give it unchanged. Messages (every `Display` of this library) keep to one line: they escape
+/// control characters, backslashes and backticks, show at most the first 100 characters, and treat an
+/// empty name as none. [`ShownName`](crate::ShownName) is how they show it.
 pub type Name = Cow<'static, str>;
 
 /// The number of a child within its scope, in spawn order from 0.
@@ -119,7 +125,7 @@ impl Member {
 
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.role, &self.name, self.id) {
+        match (self.role, nonempty(self.name.as_ref()), self.id) {
             (Role::Body, ..) => f.write_str("the body")?,
             (Role::Policy, ..) => f.write_str("the policy")?,
             (Role::Finalizer, ..) => f.write_str("a finalizer")?,

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::{Cancelled, Failure, Report, ScopeError};
+use crate::{Cancelled, Failure, Member, OneLine, Report, ScopeError};
+
+/// How many further failures a line names.
+const NAMED: usize = 3;
 
 /// How a scope ended.
 ///
@@ -26,6 +29,18 @@ pub enum OutcomeKind {
     Cancelled,
     /// A deadline cut something short.
     DeadlineExceeded,
+}
+
+impl fmt::Display for OutcomeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::DeadlineExceeded => "deadline exceeded",
+        })
+    }
 }
 
 /// How a scope ended, as its finalizers are told.
@@ -56,10 +71,24 @@ impl ScopeEnd {
     }
 }
 
+impl fmt::Display for ScopeEnd {
+    /// The kind and, if the scope was cancelled, why: one line, as
+    /// ``failed: child `user` (src/page.rs:38:9) failed in scope `page` (src/page.rs:30)``.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cancelled {
+            Some(cancelled) if !self.is_ok() => write!(f, "{}: {cancelled}", self.kind),
+            _ => write!(f, "{}", self.kind),
+        }
+    }
+}
+
 /// Everything a finished scope has to hand over.
 ///
 /// A value that the body produced is in here whatever ended the scope (P5), and so is every failure
-/// up to the bound of [`FAILURES_KEPT`](crate::FAILURES_KEPT) (P4).
+/// up to the bound of [`FAILURES_KEPT`](crate::FAILURES_KEPT) (P4). Its `Display` is one line for a log.
+///
+/// Kotlin's `supervisorScope` and Trio's nurseries raise what ended them, and attach or group the rest;
+/// here the rest is data, beside the value.
 #[derive(Debug)]
 #[must_use = "an outcome may hold failures that nobody else is told"]
 pub struct Outcome<T, E> {
@@ -173,15 +202,72 @@ impl<T, E> Outcome<T, E> {
     }
 }
 
-impl<T, E: fmt::Display> fmt::Display for Outcome<T, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.kind, self.failures.first(), &self.cancelled) {
-            (OutcomeKind::Failed, Some(primary), _) => write!(f, "failed: {primary}")?,
-            (OutcomeKind::Cancelled, _, Some(cancelled)) => write!(f, "cancelled: {cancelled}")?,
-            (OutcomeKind::DeadlineExceeded, _, Some(cancelled)) => write!(f, "{cancelled}")?,
-            (OutcomeKind::Partial, ..) => write!(f, "ok, {} failures tolerated", self.failures.len())?,
-            _ => f.write_str("ok")?,
+impl<T, E> Outcome<T, E> {
+    /// The failures and whose they are.
+    fn failed(&self) -> impl Iterator<Item = (Option<&Member>, &Failure<E>)> {
+        let members = self.report.failed_members.iter().map(Some).chain(std::iter::repeat(None));
+        members.zip(&self.failures)
+    }
+}
+
+impl<T, E: fmt::Display> Outcome<T, E> {
+    fn fmt_primary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((member, failure)) = self.failed().next() else { return Ok(()) };
+        if let Some(member) = member {
+            write!(f, ": {member}")?;
         }
+        if let Some(cancelled) = &self.cancelled {
+            write!(f, " in {}", cancelled.origin())?;
+        }
+        fmt_failure(f, failure)
+    }
+
+    /// The failures that did not decide: how many, and the first few of them.
+    fn fmt_further(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decided = usize::from(self.kind == OutcomeKind::Failed);
+        let listed = self.failures.len().saturating_sub(decided) as u64;
+        let count = listed + self.report.failures_unkept;
+        if count == 0 {
+            return Ok(());
+        }
+        write!(f, "; {count} further failure{} [", if count == 1 { "" } else { "s" })?;
+        for (n, (member, failure)) in self.failed().skip(decided).take(NAMED).enumerate() {
+            f.write_str(if n == 0 { "" } else { "; " })?;
+            match member {
+                Some(member) => write!(f, "{member}")?,
+                None => f.write_str("somebody")?,
+            }
+            fmt_failure(f, failure)?;
+        }
+        let named = listed.min(NAMED as u64);
+        match (count - named, named) {
+            (0, _) => {}
+            (_, 0) => f.write_str("not kept")?,
+            (left, _) => write!(f, "; and {left} more")?,
+        }
+        f.write_str("]")
+    }
+}
+
+/// On one line, whatever the error's own text is.
+fn fmt_failure<E: fmt::Display>(f: &mut fmt::Formatter<'_>, failure: &Failure<E>) -> fmt::Result {
+    if f.alternate() { write!(f, ": {:#}", OneLine(failure)) } else { write!(f, ": {}", OneLine(failure)) }
+}
+
+impl<T, E: fmt::Display> fmt::Display for Outcome<T, E> {
+    /// One line of a log: what ended the scope, whose failure it was, how many further failures there
+    /// were and the first three of them, and in parentheses the [`Report`].
+    ///
+    /// It begins with the [`OutcomeKind`]. Names, causes and error messages are escaped where they
+    /// would break the line; `{:#}` shows errors with `{:#}` (for `anyhow`: with their sources).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        match (self.kind, &self.cancelled) {
+            (OutcomeKind::Failed, _) => self.fmt_primary(f)?,
+            (OutcomeKind::Cancelled | OutcomeKind::DeadlineExceeded, Some(cancelled)) => write!(f, ": {cancelled}")?,
+            _ => {}
+        }
+        self.fmt_further(f)?;
         write!(f, " ({})", self.report)
     }
 }

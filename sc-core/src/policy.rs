@@ -140,6 +140,8 @@ impl<E, F> std::fmt::Debug for PolicyFn<E, F> {
 
 impl<E, F> PolicyFn<E, F> {
     /// Asks the closure about successes too, not only about failures.
+    ///
+    /// Every exit then takes the scope's lock, which plain successes do not otherwise.
     #[must_use]
     pub fn all_exits(mut self) -> Self {
         self.watch = Watch::All;
@@ -147,7 +149,20 @@ impl<E, F> PolicyFn<E, F> {
     }
 }
 
-/// Makes a policy from a closure that judges failures, one at a time and in order.
+/// Makes a policy from a closure that judges failures (with [`all_exits`](PolicyFn::all_exits), every
+/// exit), one at a time and in the order they happened.
+///
+/// What it sees: the exits of linked children, daemons included, until the scope is cancelled. It does
+/// not see the body, isolated children, tasks that somebody stopped, nor anything after the cancellation:
+/// there is nothing left to decide. It may keep state (`FnMut`).
+///
+/// It runs in the thread in which the exit happened, in the scope's name and with no lock held: it may cancel
+/// the scope through a canceller, spawn ambient tasks into it, or look at the tree. While it blocks, exits
+/// queue up behind it and the scope does not end; nobody else waits. A handle whose child is under judgement
+/// waits for the verdict.
+///
+/// If it panics the scope is cancelled, and the panic is a failure of the scope's, with the policy as its
+/// [member](crate::Member); the failure it looked at is one of the further failures.
 ///
 /// # Examples
 ///
@@ -161,6 +176,35 @@ impl<E, F> PolicyFn<E, F> {
 /// });
 /// # fn check<E>(_: impl sc_core::Policy<E>) {}
 /// # check::<std::io::Error>(budget);
+/// ```
+///
+/// Only what cannot be tried again ends the scope; a panic never can:
+///
+/// ```
+/// use std::io::{Error, ErrorKind};
+/// use sc_core::{ChildExit, Verdict, policy_fn};
+///
+/// let transient = policy_fn(|exit: &ChildExit<'_, Error>| match exit.error().map(Error::kind) {
+///     Some(ErrorKind::TimedOut | ErrorKind::ConnectionReset) => Verdict::Continue,
+///     _ => Verdict::Cancel,
+/// });
+/// # fn check<E>(_: impl sc_core::Policy<E>) {}
+/// # check::<Error>(transient);
+/// ```
+///
+/// Enough successes: the scope ends with the third, and failures do not matter.
+///
+/// ```
+/// use sc_core::{ChildExit, Verdict, policy_fn};
+///
+/// let mut wanted = 3;
+/// let enough = policy_fn(move |exit: &ChildExit<'_, std::io::Error>| {
+///     wanted -= u32::from(exit.failure().is_none());
+///     if wanted == 0 { Verdict::Cancel } else { Verdict::Continue }
+/// })
+/// .all_exits();
+/// # fn check<E>(_: impl sc_core::Policy<E>) {}
+/// # check::<std::io::Error>(enough);
 /// ```
 pub fn policy_fn<E, F>(decide: F) -> PolicyFn<E, F>
 where

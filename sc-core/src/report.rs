@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::Member;
 
+/// How many stragglers a line names.
+const NAMED: usize = 3;
+
 /// What a scope did: how many children, how they ended, how long it took.
 ///
 /// Durations are measured by the binding's clock (Tokio's, so virtual time in a paused test).
@@ -53,9 +56,17 @@ impl Straggler {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Straggler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} children in {:?}: {} ok", self.spawned, self.duration, self.succeeded)?;
+        write!(f, "{} still alive after {:?}", self.member, self.after)
+    }
+}
+
+impl fmt::Display for Report {
+    /// One line; counts of zero are left out, and of many stragglers the first three are named.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let children = if self.spawned == 1 { "child" } else { "children" };
+        write!(f, "{} {children} in {:?}: {} ok", self.spawned, self.duration, self.succeeded)?;
         let rest = [
             (self.failed, "failed"),
             (self.panicked, "panicked"),
@@ -69,9 +80,12 @@ impl fmt::Display for Report {
         if let Some(drained) = self.drained_in {
             write!(f, "; drained in {drained:?}")?;
         }
-        for straggler in &self.stragglers {
-            write!(f, "; {} still alive after {:?}", straggler.member, straggler.after)?;
+        for straggler in self.stragglers.iter().take(NAMED) {
+            write!(f, "; {straggler}")?;
         }
-        Ok(())
+        match self.stragglers.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
     }
 }

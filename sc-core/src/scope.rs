@@ -36,6 +36,7 @@ use crate::{
 /// | [`cancel`](Self::cancel), [`inherit`](Self::inherit) | a cancellation was requested here, or came down from an ancestor |
 /// | [`stop_by`](Self::stop_by), [`hasten`](Self::hasten) | whoever owns the scope shuts it down by an instant; that instant came down from an ancestor |
 /// | [`tick`](Self::tick) | the instant of [`next_timer`](Self::next_timer) has come |
+/// | [`cut_grace`](Self::cut_grace) | there is no timer for [`next_timer`](Self::next_timer), and nobody to tell |
 /// | [`set_deadline`](Self::set_deadline), [`inherit_deadline`](Self::inherit_deadline) | the own or the inherited deadline moved |
 /// | [`future_dropped`](Self::future_dropped) | the scope's future was dropped before [`Phase::Closed`] |
 /// | [`opener_ended`](Self::opener_ended) | the frame that opened the scope ended and was dropped while the scope's future still exists |
@@ -271,6 +272,19 @@ impl<E> Scope<E> {
         self.expire_deadline(now, &mut effects);
         self.expire_grace(now, &mut effects);
         self.expire_patience(now, &mut effects);
+        effects
+    }
+
+    /// There is no timer to end a grace with: those that run, of the scope and of a daemon, are over.
+    pub fn cut_grace(&mut self, now: Instant) -> Effects<E> {
+        let mut effects = Effects::none();
+        if self.cancelled.is_some() {
+            self.stop_at = Some(now);
+        }
+        if let Some(daemon) = &mut self.daemon {
+            daemon.stop_at = Some(now);
+        }
+        self.expire_grace(now, &mut effects);
         effects
     }
 

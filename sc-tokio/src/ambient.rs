@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sc_core::ChildKind;
 
-pub use context::{Current, cancelled, checkpoint, current, deadline, is_cancelled, remaining, timeout};
+pub use context::{Current, cancelled, checkpoint, current, deadline, is_cancelled, remaining, timeout, timeout_at};
 use task::AmbientTask;
 pub(crate) use task::AmbientTasks;
 

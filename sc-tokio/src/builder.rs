@@ -156,7 +156,7 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
     ///
     /// # Panics
     ///
-    /// When polled on a runtime without a timer.
+    /// When polled on a runtime without a timer, unless everything is done at the first poll.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options().timeout = Some(timeout);
         self
@@ -166,7 +166,7 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
     ///
     /// # Panics
     ///
-    /// When polled on a runtime without a timer.
+    /// As [`timeout`](Self::timeout).
     pub fn deadline(mut self, at: Instant) -> Self {
         self.options().deadline = Some(at);
         self
@@ -174,7 +174,13 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
 
     /// How long children and body may go on after the scope was cancelled, to tidy up; then they
     /// are dropped at their next await. Default: as long as the enclosing scope's cancellation
-    /// allows, else not at all. A child can have its own: [`TaskBuilder::grace`](crate::TaskBuilder::grace).
+    /// allows, else not at all. One too long for the clock never ends: who does not leave is waited for.
+    /// A child can have its own: [`TaskBuilder::grace`](crate::TaskBuilder::grace).
+    ///
+    /// # Panics
+    ///
+    /// When there is a grace to wait for, on a runtime without a timer. (If the future is dropped there,
+    /// the grace is over at once.)
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options().grace = Some(grace);
         self
@@ -213,7 +219,8 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
         self
     }
 
-    /// How long each finalizer may take. Default: 5 s.
+    /// How long each finalizer may take. Default: 5 s. On a runtime without a timer, or with one too long
+    /// for the clock: without limit.
     pub fn finalizer_timeout(mut self, timeout: Duration) -> Self {
         self.options().finalizer_timeout = Some(timeout);
         self
@@ -221,6 +228,7 @@ impl<F, T, E, M> NurseryBuilder<F, T, E, M> {
 
     /// After how long a drain is worth a warning that names whom it waits for (and a closing that
     /// waits for ordinary work is worth a message at info level). Default: 10 s, and again each 10 s.
+    /// On a runtime without a timer, or if too long for the clock: never.
     pub fn warn_after(mut self, patience: Duration) -> Self {
         self.options().warn_after = Some(patience);
         self

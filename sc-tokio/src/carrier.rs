@@ -63,7 +63,12 @@ impl Carrier {
         drop(old);
         self.parked = true;
         let next = [timer, warning].into_iter().flatten().min();
-        if next == self.armed || !self.arm(node, next, timer == next) {
+        let requested = timer.is_some();
+        // Whoever asked for a timer is told that there is none, unless its future is gone.
+        if next == self.armed || !self.arm(node, next, requested && by == By::Driver) {
+            if requested && self.timer.is_none() {
+                node.cut_graces();
+            }
             return true;
         }
         // A timer counts from its first poll; it may be due already.

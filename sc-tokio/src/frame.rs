@@ -5,13 +5,12 @@
 //! there at its first poll; the scopes a frame opened are cancelled when it ends (P3); and a dead
 //! child that is awaited leaves its mark there, so that whoever polls the frame can end it.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sc_core::Panic;
+use sc_core::{DeadChild, Panic};
 
 use crate::fault::Fault;
 use crate::hold::Hold;
@@ -112,16 +111,13 @@ fn swap(frame: Option<Frame>) -> Option<Frame> {
     CURRENT.with(|slot| ManuallyDrop::into_inner(slot.replace(ManuallyDrop::new(frame))))
 }
 
-/// The payload with which a dead child unwinds a frame that goes on polling it, as a nested
-/// `block_on` does. The frame recognises it; nobody else should see it.
-pub(crate) struct DeadChild;
-
 /// How a piece of user code ended.
 #[derive(Debug)]
 pub(crate) enum Ran<R> {
     Done(R),
     Panicked(Panic),
-    /// Unwound by a dead child.
+    /// Unwound by a dead child: by its handle, which a nested `block_on` went on polling, or by
+    /// [`Failure::into_error`](sc_core::Failure::into_error).
     DeadChild,
 }
 
@@ -229,6 +225,5 @@ pub(crate) fn mark_dead(dead: Dead) -> Result<(), Dead> {
 
 /// Unwinds out of a frame that will not stop polling a dead child.
 pub(crate) fn unwind_dead() -> ! {
-    let payload: Box<dyn Any + Send> = Box::new(DeadChild);
-    std::panic::resume_unwind(payload)
+    DeadChild::unwind()
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sc_core::{Failure, FailureRecord, Member, Origin, Outcome, OutcomeKind};
+use sc_core::{Failure, FailureRecord, Member, OneLine, Origin, Outcome, OutcomeKind};
 
 use crate::fault::{self, BoxedError};
 
@@ -24,8 +24,10 @@ pub struct UnhandledFailure {
 }
 
 impl fmt::Display for UnhandledFailure {
+    /// One line; [`message`](Self::message) has the text as it was.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {} failed and nobody was there to take it: {}", self.member, self.scope, self.message)
+        let message = OneLine(&self.message);
+        write!(f, "{} in {} failed and nobody was there to take it: {message}", self.member, self.scope)
     }
 }
 

@@ -1,20 +1,19 @@
 //! Custom policies: asked about one exit at a time, in order, and never under a lock.
 
-use std::any::Any;
 use std::fmt::Debug;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sc_core::{ChildExit, Failure, Member, Panic, Policy, QueuedExit, Verdict};
+use sc_core::{ChildExit, DeadChild, Failure, Member, Panic, Policy, QueuedExit, Verdict};
 
 use crate::fault::{self, BoxedError};
+use crate::frame::{Ambient, Frame, Opened, Ran, Who};
 use crate::node::Node;
 use crate::rt::Instant;
 
 /// A policy whose error type the books do not know.
 pub(crate) trait Judge: Send + 'static {
     /// Judges an exit, and leaves its failure in place whatever the policy does.
-    fn judge(&mut self, exit: &mut QueuedExit<BoxedError>) -> Result<Verdict, Panic>;
+    fn judge(&mut self, node: &Arc<Node>, exit: &mut QueuedExit<BoxedError>) -> Result<Verdict, Panic>;
 }
 
 pub(crate) struct Typed<P, E> {
@@ -29,12 +28,19 @@ impl<P: Policy<E>, E: Debug + Send + 'static> Typed<P, E> {
 }
 
 impl<P: Policy<E>, E: Debug + Send + 'static> Judge for Typed<P, E> {
-    fn judge(&mut self, exit: &mut QueuedExit<BoxedError>) -> Result<Verdict, Panic> {
+    fn judge(&mut self, node: &Arc<Node>, exit: &mut QueuedExit<BoxedError>) -> Result<Verdict, Panic> {
         let failure: Option<Failure<E>> = exit.failure.take().map(fault::restore);
         let seen = ChildExit::new(&exit.member, failure.as_ref(), exit.failures_before);
-        let verdict = catch_unwind(AssertUnwindSafe(|| self.policy.decide(&seen)));
+        // In the scope's name, wherever the exit happened: what the policy spawns belongs to the scope.
+        let frame = Frame::new(Ambient::Plain(Arc::clone(node)), Who::Body, Opened::default());
+        let (mut frame, ran) = frame.run(|| self.policy.decide(&seen));
         exit.failure = failure.map(fault::erase);
-        verdict.map_err(|payload: Box<dyn Any + Send>| Panic::new(payload))
+        frame.opened.end();
+        match ran {
+            Ran::Done(verdict) => Ok(verdict),
+            Ran::Panicked(panic) => Err(panic),
+            Ran::DeadChild => Err(DeadChild::into_panic()),
+        }
     }
 }
 
@@ -57,7 +63,7 @@ pub(crate) fn pump(node: &Arc<Node>) {
             exit
         };
         let Some(mut exit) = exit else { break };
-        let verdict = policy.judge(&mut exit);
+        let verdict = policy.judge(node, &mut exit);
         let now = Instant::now().into_std();
         node.input(|books| books.scope.judged(exit, verdict, now));
     }

@@ -87,7 +87,7 @@ mod work;
 pub use ambient::spawn_local;
 pub use ambient::{
     Current, cancelled, checkpoint, current, deadline, is_cancelled, remaining, spawn, spawn_blocking, spawn_detached,
-    spawn_shielded, timeout,
+    spawn_shielded, timeout, timeout_at,
 };
 pub use builder::{Mapped, NurseryBuilder, NurseryFuture, OutcomeFuture, ViaFrom, scope};
 pub use cancellation::{Cancellation, Canceller};

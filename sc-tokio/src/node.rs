@@ -340,6 +340,22 @@ impl Node {
         self.input(|books| books.scope.tick(now.into_std()));
     }
 
+    /// There is no timer, and nobody left to be told: a grace that cannot be timed is over (P3).
+    pub(crate) fn cut_graces(self: &Arc<Self>) {
+        let aborts = {
+            let mut books = self.books();
+            let Books { stops, graces, shielded, .. } = &mut **books;
+            graces.expire();
+            stops.expire(shielded)
+        };
+        for abort in aborts {
+            abort.abort();
+        }
+        self.wake_present();
+        let now = Instant::now().into_std();
+        self.input(|books| books.scope.cut_grace(now));
+    }
+
     /// As [`tick`](Self::tick), if the deadline has passed.
     pub(crate) fn tick_if_due(self: &Arc<Self>, now: Instant) {
         let due = self.books().scope.next_timer().is_some_and(|at| at <= now.into_std());

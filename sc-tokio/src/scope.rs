@@ -164,6 +164,10 @@ impl<E> Scope<E> {
     /// # Errors
     ///
     /// [`DeadlineExpired`] if the deadline that holds has passed already, or the scope is cancelled.
+    ///
+    /// # Panics
+    ///
+    /// The scope's own future does, when it has to wait for the deadline on a runtime without a timer.
     pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> Result<(), DeadlineExpired> {
         let now = Instant::now();
         let at = at.into();

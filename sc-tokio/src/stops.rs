@@ -114,6 +114,17 @@ impl Stops {
         single.chain(batches).min()
     }
 
+    /// Ends every grace at once. Gives the tasks to abort; all who wait have to look.
+    pub(crate) fn expire(&mut self, shielded: &Shielded) -> Vec<AbortHandle> {
+        self.batches.iter_mut().for_each(|batch| batch.due = true);
+        let mut aborts = Vec::new();
+        for (id, stop) in self.single.iter_mut().filter(|(_, stop)| !stop.due) {
+            stop.due = true;
+            aborts.extend(stop.task.clone().filter(|_| stop.aborts && !shielded.has(*id)));
+        }
+        aborts
+    }
+
     /// Marks what is due. Gives the tasks to abort, and whether all who wait have to look.
     pub(crate) fn tick(&mut self, now: Instant, shielded: &Shielded) -> (Vec<AbortHandle>, bool) {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sc_core::{Cancelled, Member, Phase, ScopeId};
+use sc_core::{Cancelled, Member, OneLine, Phase, ScopeId, ShownName};
 
 use crate::node::Node;
 use crate::root::{self, Detached};
@@ -106,7 +106,7 @@ impl fmt::Display for Tree {
             }
         }
         for (why, place) in &self.detached {
-            writeln!(f, "detached: {why} ({place})")?;
+            writeln!(f, "detached: {} ({place})", OneLine(why))?;
         }
         Ok(())
     }
@@ -114,8 +114,8 @@ impl fmt::Display for Tree {
 
 impl fmt::Display for TreeNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "{name}")?,
+        match self.name.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => write!(f, "{}", ShownName(name))?,
             None => write!(f, "scope {}", self.id)?,
         }
         write!(f, " ({}:{}) {:?}, {} children", self.place.file(), self.place.line(), self.phase, self.children)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sc_core::{Cancelled, ScopeId};
 
 use crate::builder::NurseryBuilder;
-use crate::drive::drive;
+use crate::drive::{Ended, drive};
 use crate::frame::{self, Opener, Who};
 use crate::node::{Node, Status};
 use crate::nursery::Nursery;
@@ -149,21 +149,26 @@ pub async fn checkpoint() -> Result<(), Cancelled> {
 /// Runs a future with a deadline of its own, as a scope: what is spawned in it is joined, and
 /// what it calls inherits the deadline.
 ///
-/// If an ancestor is cancelled meanwhile, that is the error, inherited. Against
-/// `tokio::time::timeout`: that one drops the future and leaves what it spawned running, and of two
-/// nested ones that expire together the inner one reports.
+/// The time counts from the first poll. A future that is ready at its first poll wins over any
+/// time-out, zero too; one that is too long for the clock is none.
+///
+/// Against `tokio::time::timeout`: that one drops the future and leaves what it spawned running, and of two
+/// nested ones that expire together the inner one reports. Use it for a single read or write that
+/// spawns nothing and asks nobody for a deadline: it costs less than a scope.
 ///
 /// # Errors
 ///
-/// The notice of the cancellation, for which [`Cancelled::is_deadline`] is true if it was this one.
+/// The notice of the cancellation. If [`Cancelled::is_deadline`] is true and [`Cancelled::is_inherited`]
+/// is not, this time-out expired; what is inherited came from an ancestor, and trying again is pointless.
 ///
 /// # Panics
 ///
-/// Goes on with the future's panic; and when polled on a runtime without a timer.
+/// Goes on with the panic of the future, or of a task that it spawned and that nobody else owns. When
+/// the future is pending on a runtime without a timer.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the future and cancels what it spawned.
+/// Dropping it drops the future and cancels what it spawned; the enclosing scope waits for that (P3).
 ///
 /// # Examples
 ///
@@ -178,11 +183,54 @@ pub async fn checkpoint() -> Result<(), Cancelled> {
 /// ```
 #[track_caller]
 pub fn timeout<F: Future>(limit: Duration, future: F) -> impl Future<Output = Result<F::Output, Cancelled>> {
-    let scope = NurseryBuilder::new(async move {
+    IntoFuture::into_future(around(future).timeout(limit))
+}
+
+/// Runs a future with a deadline of its own, given as an instant; as [`timeout`] in everything else.
+///
+/// For deadlines that come from somebody else, as one that arrived with a request. The enclosing scopes'
+/// need not be passed on: they hold anyway.
+///
+/// # Errors
+///
+/// As [`timeout`].
+///
+/// # Panics
+///
+/// As [`timeout`].
+///
+/// # Cancel safety
+///
+/// As [`timeout`].
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// use std::time::Duration;
+/// use tokio::time::Instant;
+///
+/// let noon = Instant::now() + Duration::from_secs(1);
+/// let late = sc_tokio::timeout_at(noon, std::future::pending::<()>()).await;
+/// assert!(late.unwrap_err().is_deadline());
+/// assert_eq!(Instant::now(), noon);
+/// # }
+/// ```
+#[track_caller]
+pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> impl Future<Output = Result<F::Output, Cancelled>> {
+    IntoFuture::into_future(around(future).deadline(deadline))
+}
+
+/// A scope around a future.
+#[track_caller]
+fn around<F: Future>(
+    future: F,
+) -> NurseryBuilder<impl Future<Output = Ended<F::Output, Cancelled>>, F::Output, Cancelled> {
+    NurseryBuilder::new(async move {
         let nursery = Nursery::<Cancelled>::open();
         drive(&nursery, async move { Ok(future.await) }).await
-    });
-    IntoFuture::into_future(scope.timeout(limit))
+    })
 }
 
 /// What the running member has been told.

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use sc_core::{Cancelled, End, Failure, FailureRecord, Panic};
+use sc_core::{Cancelled, DeadChild, End, Failure, FailureRecord, Panic};
 
 use crate::child::{Admitted, Life};
 use crate::drive;
@@ -140,20 +140,20 @@ impl<F: Future> Future for AmbientTask<F> {
             end_life(this.life, End::Value, ran.into_panic());
             return Poll::Ready(output);
         }
-        match ran {
+        let panic = match ran {
             Ran::Done(()) => {
                 this.life.enter_as(cx.waker());
-                Poll::Pending
+                return Poll::Pending;
             }
-            Ran::Panicked(panic) => {
-                let destructor = this.life.drop_code(|| this.code.set(None));
-                let (told, payload) = split(panic);
-                *this.ended = true;
-                end_life(this.life, End::Failed(Failure::Panic(told)), destructor);
-                std::panic::resume_unwind(payload)
-            }
-            Ran::DeadChild => unreachable!("no handle of a child reaches a `'static` task"),
-        }
+            Ran::Panicked(panic) => panic,
+            // No handle of a child reaches a `'static` task, but the failure of one does.
+            Ran::DeadChild => DeadChild::into_panic(),
+        };
+        let destructor = this.life.drop_code(|| this.code.set(None));
+        let (told, payload) = split(panic);
+        *this.ended = true;
+        end_life(this.life, End::Failed(Failure::Panic(told)), destructor);
+        std::panic::resume_unwind(payload)
     }
 }
 
@@ -236,18 +236,17 @@ impl<F: FnOnce() -> R, R> Shell<F, R> {
         let (ran, dead) = life.run(closure);
         life.give_back(dead);
         life.end_opened();
-        match ran {
+        let panic = match ran {
             Ran::Done(output) => {
                 end_life(&mut life, End::Value, None);
-                output
+                return output;
             }
-            Ran::Panicked(panic) => {
-                let (told, payload) = split(panic);
-                end_life(&mut life, End::Failed(Failure::Panic(told)), None);
-                std::panic::resume_unwind(payload)
-            }
-            Ran::DeadChild => unreachable!("no handle of a child reaches a `'static` closure"),
-        }
+            Ran::Panicked(panic) => panic,
+            Ran::DeadChild => DeadChild::into_panic(),
+        };
+        let (told, payload) = split(panic);
+        end_life(&mut life, End::Failed(Failure::Panic(told)), None);
+        std::panic::resume_unwind(payload)
     }
 }
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use sc_core::{Cancelled, Failure, Panic};
+use sc_core::{Cancelled, DeadChild, Failure, Panic};
 
 use crate::child::Attributes;
-use crate::frame::DeadChild;
+
 use crate::limit::Seat;
 use crate::node::Node;
 use crate::nursery::Nursery;

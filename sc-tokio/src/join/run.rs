@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use sc_core::{CancelRequest, Cancelled, ChildId, Failure, FailureRecord, Joiner, Member, Panic, Reason};
+use sc_core::{CancelRequest, Cancelled, ChildId, DeadChild, Failure, FailureRecord, Joiner, Member, Panic, Reason};
 
 use super::contender::{Contender, Exit, Exits, Start};
 use super::room::Room;
@@ -20,7 +20,7 @@ use super::source::Items;
 use crate::child::Attributes;
 use crate::drive::Ended;
 use crate::fault;
-use crate::frame::DeadChild;
+
 use crate::limit::Limit;
 use crate::node::Node;
 use crate::nursery::Nursery;

@@ -8,7 +8,7 @@
 //! | [`quorum`] | `k` values | the `k`-th value in time, or too many failures |
 //! | [`map`] | every value, made from items | as `all` |
 //! | [`for_each`] | nothing | as `all` |
-//! | [`with`] | what a [`Joiner`](crate::Joiner) of one's own makes of it | that joiner |
+//! | [`with`] | what a [`Joiner`] of one's own makes of it | that joiner |
 //!
 //! Each opens a scope of its own. When it is decided, the rest is cancelled *and waited for*: no loser runs on, and its
 //! captures are dropped before the result is there (P1). Results are in the order of the input. What the caller is cancelled
@@ -217,7 +217,7 @@ where
     with(Quorum::new(needed), futures)
 }
 
-/// Runs a group of futures under a [`Joiner`](crate::Joiner) of one's own.
+/// Runs a group of futures under a [`Joiner`] of one's own.
 ///
 /// The built-in joiners are values too: `join::with(All::new(), ..)` gives a [`Failure`](crate::Failure) instead of an error,
 /// and so needs no conversion from [`Cancelled`](crate::Cancelled).

@@ -404,6 +404,55 @@ fn without_a_timer_a_grace_is_none_and_nothing_hangs() {
     });
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_finalizer_has_the_time_it_is_given() {
+    let owned = Owned::builder().finalizer_timeout(2 * SECOND).open();
+    owned.defer(async |_end| pending::<()>().await);
+    let began = Instant::now();
+    let outcome = owned.shutdown(60 * SECOND).await;
+    assert_eq!(began.elapsed(), 2 * SECOND, "{outcome:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn scopes_below_it_share_the_grace_of_a_shutdown() {
+    let (live, owned) = (Live::new(), Owned::new());
+    let below = Owned::under(&owned);
+    let guard = live.one();
+    below.spawn(async move {
+        let _guard = guard;
+        pending::<()>().await;
+    });
+    settle().await;
+    let began = Instant::now();
+    let outcome = owned.shutdown(4 * SECOND).await;
+    assert_eq!((began.elapsed(), live.count()), (4 * SECOND, 0), "waited for, as everything below");
+    assert_eq!(outcome.kind(), OutcomeKind::Ok, "its own children lost nothing");
+    let why = below.failed().await;
+    assert!(why.is_inherited() && why.to_string().contains("shut down"), "{why}");
+    assert_eq!(below.shutdown(SECOND).await.kind(), OutcomeKind::Cancelled, "its children did");
+}
+
+#[test]
+fn dropping_it_while_a_panic_unwinds_is_a_drop_like_any_other() {
+    both_flavours(|| async {
+        let live = Live::new();
+        let guard = live.one();
+        let task = tokio::task::spawn(async move {
+            let owned = Owned::new();
+            owned.spawn(async move {
+                let _guard = guard;
+                pending::<()>().await;
+            });
+            settle().await;
+            panic!("the owner's own");
+        });
+        assert!(task.await.unwrap_err().is_panic());
+        while live.count() > 0 {
+            yield_now().await;
+        }
+    });
+}
+
 #[test]
 fn a_forgotten_one_is_ended_with_its_parent() {
     both_flavours(|| async {

@@ -278,6 +278,23 @@ fn under_supervise_failures_wait_for_the_outcome() {
 }
 
 #[test]
+fn a_policy_of_ones_own_decides() {
+    both_flavours(|| async {
+        let patient = sc_tokio::policy_fn(|exit: &sc_tokio::ChildExit<'_, String>| {
+            if exit.failures_before() < 1 { sc_tokio::Verdict::Continue } else { sc_tokio::Verdict::Cancel }
+        });
+        let owned: OwnedScope<String> = OwnedScope::builder().policy(patient).open();
+        for n in 0..2 {
+            assert!(!owned.is_cancelled());
+            let _ = owned.spawn(async move { Err::<(), _>(format!("failure {n}")) }).join().await;
+        }
+        assert_eq!(owned.failed().await.reason(), Reason::Policy);
+        let outcome = owned.shutdown(Duration::ZERO).await;
+        assert_eq!(outcome.failures()[0].to_string(), "failure 1");
+    });
+}
+
+#[test]
 fn a_dead_child_ends_the_frame_that_awaits_it_and_elsewhere_panics_with_a_message() {
     both_flavours(|| async {
         let owned = OwnedScope::<Cancelled>::builder().named("pool").open();

@@ -56,6 +56,8 @@ mod finalizer;
 mod frame;
 mod hold;
 mod hook;
+#[cfg(not(sc_shuttle))]
+mod join_set;
 mod judge;
 mod limit;
 mod node;
@@ -89,6 +91,8 @@ pub use child::{
     TaskBuilder, Unsignalled,
 };
 pub use hook::{UnhandledFailure, reset_failure_hook, set_failure_hook};
+#[cfg(not(sc_shuttle))]
+pub use join_set::{ScopedAbortHandle, ScopedJoinSet};
 pub use limit::{Limit, ZeroLimit};
 pub use nursery::Nursery;
 pub use permit::{Permit, Reserve, TryReserveError};

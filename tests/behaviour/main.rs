@@ -14,6 +14,7 @@ mod failure;
 mod flat;
 mod grace;
 mod join;
+mod join_set;
 mod limits;
 mod peers;
 mod policies;

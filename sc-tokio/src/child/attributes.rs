@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sc_core::{ChildKind, Name};
 
 use super::{Admitted, Starting};
-use crate::limit::Seat;
+use crate::limit::{Seat, Shelf};
 use crate::node::Node;
 use crate::present::Label;
 
@@ -47,11 +47,20 @@ impl Attributes {
 pub(crate) struct Extra {
     /// Its place under the scope's limit, or in the queue for one.
     pub(crate) seat: Option<Seat>,
+    /// Where it leaves its seat when it ends.
+    pub(crate) shelf: Option<Arc<Shelf>>,
     /// It has yet to say that it is ready.
     pub(crate) starting: Option<Starting>,
 }
 
 impl Extra {
+    /// The child with this number has ended.
+    pub(crate) fn end(mut self, id: u64) {
+        if let (Some(shelf), Some(seat)) = (&self.shelf, self.seat.take()) {
+            shelf.put(id, seat);
+        }
+    }
+
     /// Runs code of the child.
     pub(crate) fn around<R>(&mut self, code: impl FnOnce() -> R) -> R {
         match &mut self.seat {

@@ -7,7 +7,7 @@
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -316,8 +316,9 @@ impl<M: Membership> Life<M> {
 
     /// Gives up what the child has beside its code.
     fn drop_extra(&mut self) {
-        if let Some(panic) = self.extra.take().and_then(crate::wake::drop_quietly) {
-            self.node().own_failure(self.member(), panic);
+        let Some(extra) = self.extra.take() else { return };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| extra.end(self.id))) {
+            self.node().own_failure(self.member(), Panic::new(payload));
         }
     }
 

@@ -287,12 +287,11 @@ impl<'n, T: Send + 'static, E: Debug + Send + 'static> ScopedJoinSet<'n, T, E> {
                 let fault = child::failure_now(self.node(), id, gone)?;
                 return Some(Err(self.settled(id, fault)));
             }
-            let (id, end) = match self.refused.pop_front() {
-                Some(gone) => (u64::MAX, Err(gone)),
-                None => {
-                    let end = self.inner.try_join_next()?;
-                    self.taken(end)
-                }
+            let (id, end) = if let Some(gone) = self.refused.pop_front() {
+                (u64::MAX, Err(gone))
+            } else {
+                let end = self.inner.try_join_next()?;
+                self.taken(end)
             };
             match end {
                 Ok(value) => {

@@ -4,6 +4,7 @@ mod attributes;
 mod blocking;
 mod borrowed;
 mod builder;
+mod claim;
 mod limited;
 mod output;
 mod start;
@@ -16,7 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use sc_core::{ChildId, ChildKind, Claim, Failure, Member, Reason};
+use sc_core::{ChildId, ChildKind, Failure, Member, Reason};
 
 pub(crate) use attributes::{Attributes, Extra};
 pub use blocking::BlockingCx;
@@ -27,6 +28,8 @@ pub(crate) use start::Starting;
 pub use start::{Ready, Start, StartError, StartFn, Unsignalled};
 pub(crate) use task::{Admitted, ChildTask, Gone, Life, Membership};
 pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed};
+#[cfg(not(sc_shuttle))]
+pub(crate) use {blocking::start_blocking, claim::failure_now, claim::poll_failure};
 
 use crate::fault::{self, Fault};
 use crate::frame;
@@ -194,36 +197,7 @@ impl<'n, T, E> Child<'n, T, E> {
     /// The failure of a child that gave no value; pending while the policy has yet to decide whose
     /// it is.
     fn poll_failure(&mut self, gone: &Gone, cx: &mut Context<'_>) -> Poll<Fault> {
-        let node = self.node();
-        match gone {
-            Gone::Cancelled(Some(cancelled)) => Poll::Ready(Failure::Cancelled(cancelled.clone())),
-            Gone::Cancelled(None) => Poll::Ready(Failure::Cancelled(node.why(Reason::RuntimeEnded))),
-            Gone::AwaitedDead | Gone::Failed => {
-                let claim = std::task::ready!(self.poll_claim(cx));
-                Poll::Ready(match claim {
-                    Failure::OwnedByScope if matches!(gone, Gone::AwaitedDead) => {
-                        Failure::Cancelled(node.why(Reason::AwaitedChild))
-                    }
-                    failure => failure,
-                })
-            }
-        }
-    }
-
-    fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
-        let node = self.node();
-        let id = ChildId::new(self.id);
-        let mut claim = node.books().scope.claim(id);
-        if matches!(claim, Claim::Pending) {
-            self.waiting.wait(node, cx);
-            // It may have been settled before we were on the list.
-            claim = node.books().scope.claim(id);
-        }
-        match claim {
-            Claim::Failure(fault) => Poll::Ready(fault),
-            Claim::OwnedByScope => Poll::Ready(Failure::OwnedByScope),
-            Claim::Pending => Poll::Pending,
-        }
+        claim::poll_failure(self.scope.node(), self.id, gone, &mut self.waiting, cx)
     }
 
     fn stop(&self) {
@@ -366,9 +340,14 @@ impl<T, E> Child<'_, T, E> {
 
 /// Parks a handle whose output is to be dropped before the scope resolves.
 fn park<T: Send + 'static>(node: &Arc<Node>, task: JoinHandle<Result<T, Gone>>) {
+    park_output(node, Box::new(task));
+}
+
+/// Parks what is to be dropped before the scope resolves (P1).
+pub(crate) fn park_output(node: &Arc<Node>, output: Box<dyn Parked>) {
     let (finished, carrier) = {
         let mut books = node.books();
-        let finished = books.parked.park(Box::new(task) as Box<dyn Parked>);
+        let finished = books.parked.park(output);
         (finished, if books.released { books.carrier.take() } else { None })
     };
     let (panics, left) = crate::parked::drop_finished(finished);

@@ -8,6 +8,8 @@
 //! 3. A child that lent its seat does not run until it has one again. So a seat that is lent is held by one child, too.
 //! 4. Nobody is woken, and no value is dropped, under the lock.
 
+mod shelf;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::error::Error;
 use std::fmt;
@@ -16,6 +18,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use sc_core::ScopeId;
+
+pub(crate) use shelf::Shelf;
 
 use crate::node::Node;
 use crate::rt::{Mutex, lock, thread_local};

@@ -20,7 +20,7 @@ mod real {
     pub(crate) use tokio::runtime::{Handle, Id as RuntimeId};
     pub(crate) use tokio::spawn;
     pub(crate) use tokio::task::coop::{consume_budget, unconstrained};
-    pub(crate) use tokio::task::{AbortHandle, JoinHandle, spawn_blocking};
+    pub(crate) use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet, spawn_blocking};
     pub(crate) use tokio::time::{Instant, Sleep, sleep_until};
     pub(crate) use tokio_util::sync::CancellationToken;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sc_core::{CancelRequest, Cancelled, Reason};
 
+use crate::books::Books;
 use crate::node::Node;
 use crate::rt::{AbortHandle, Instant};
 use crate::shield::Shielded;
@@ -145,9 +146,36 @@ impl Stops {
     }
 }
 
+impl Books {
+    /// Tells a child to stop, from inside. Whether its grace is over, so that somebody has to make it look, and what is to
+    /// be dropped without the lock; `None` if it was told before: the first reason wins (P6), and the instant that came
+    /// with it (P9).
+    pub(crate) fn stop_one(
+        &mut self,
+        id: u64,
+        is_daemon: bool,
+        reason: Reason,
+        (task, aborts): (Option<AbortHandle>, bool),
+        now: Instant,
+    ) -> Option<(bool, Option<Stop>)> {
+        let by_scope = if is_daemon {
+            self.daemon.as_ref().is_some_and(|told| told.id == id)
+        } else {
+            self.scope.cancelled().is_some()
+        };
+        if by_scope || self.stops.told(id).is_some() {
+            return None;
+        }
+        let cancelled = self.scope.notice(CancelRequest::because(reason));
+        let grace = self.graces.length(id).or(self.scope.config().grace).unwrap_or_default();
+        // A shield inside it is left alone, which an abort would not do.
+        let due = grace.is_zero() && !self.shielded.has(id);
+        Some(self.stops.one(id, Stop { cancelled, at: now.checked_add(grace), due, task, aborts }))
+    }
+}
+
 impl Node {
-    /// Tells a child to stop, from inside. Whether its grace is over, so that somebody has to make it look; `None` if it was
-    /// told before: the first reason wins (P6), and the instant that came with it (P9).
+    /// As [`Books::stop_one`], for one child.
     pub(crate) fn stop_child(
         self: &Arc<Self>,
         id: u64,
@@ -157,24 +185,11 @@ impl Node {
         aborts: bool,
     ) -> Option<bool> {
         let now = Instant::now();
-        let (due, late) = {
-            let mut books = self.books();
-            let by_scope = if is_daemon {
-                books.daemon.as_ref().is_some_and(|told| told.id == id)
-            } else {
-                books.scope.cancelled().is_some()
-            };
-            if by_scope || books.stops.told(id).is_some() {
-                return None;
-            }
-            let cancelled = books.scope.notice(CancelRequest::because(reason));
-            let grace = books.graces.length(id).or(books.scope.config().grace).unwrap_or_default();
-            // A shield inside it is left alone, which an abort would not do.
-            let due = grace.is_zero() && !books.shielded.has(id);
-            books.stops.one(id, Stop { cancelled, at: now.checked_add(grace), due, task, aborts })
-        };
-        drop(late);
-        Some(due)
+        let told = self.books().stop_one(id, is_daemon, reason, (task, aborts), now);
+        told.map(|(due, late)| {
+            drop(late);
+            due
+        })
     }
 
     pub(crate) fn cancel_present(self: &Arc<Self>, request: CancelRequest) {

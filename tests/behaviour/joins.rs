@@ -313,7 +313,7 @@ fn the_limit_bounds_how_many_are_in_flight_and_how_many_are_begun() {
 }
 
 #[test]
-#[should_panic(expected = "a join with a limit of zero would wait for ever")]
+#[should_panic(expected = "a limit of zero lets no child start")]
 fn a_limit_of_zero_is_a_panic_at_the_call() {
     let _ = join::all([after(0, "a")]).limit(0);
 }

@@ -9,7 +9,7 @@ use sc_core::{ChildKind, Name};
 use super::limited::Bound;
 use super::wrapped::Wrapping;
 use super::{Admitted, Starting};
-use crate::limit::Seat;
+use crate::limit::{Seat, Shelf};
 use crate::node::Node;
 use crate::present::Label;
 use crate::rt::Instant;
@@ -117,6 +117,8 @@ pub(crate) struct Extra {
     /// It is not stopped before its shield is done.
     #[allow(dead_code, reason = "held, and released by its destructor")]
     pub(crate) shielded: Option<ShieldedMember>,
+    /// Where it leaves its seat when it ends.
+    pub(crate) shelf: Option<Arc<Shelf>>,
     /// It has yet to say that it is ready.
     pub(crate) starting: Option<Starting>,
     /// What was bound where it was spawned; `None` if nothing ever was.
@@ -160,6 +162,13 @@ impl Extra {
         }
         self.shielded = more.shielded.map(|_| ShieldedMember::new(node, id));
         self.timeout = more.timeout.map(|timeout| (timeout, name.cloned()));
+    }
+
+    /// The child with this number has ended.
+    pub(crate) fn end(mut self, id: u64) {
+        if let (Some(shelf), Some(seat)) = (&self.shelf, self.seat.take()) {
+            shelf.put(id, seat);
+        }
     }
 
     /// Runs code of the child.

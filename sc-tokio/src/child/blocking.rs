@@ -315,15 +315,32 @@ where
     M: Membership + Send + 'static,
 {
     let (id, kind, place) = (admitted.id, admitted.kind, admitted.label.place);
+    let slot = start_blocking::<F, O, E, M>(scope.node(), closure, admitted);
+    Child::new(scope, id, kind, place, Source::Slot(slot))
+}
+
+/// Starts a blocking child. Gives the place where it leaves its output.
+pub(crate) fn start_blocking<F, O, E, M>(
+    node: &Arc<Node>,
+    closure: F,
+    admitted: Admitted<M>,
+) -> Arc<dyn OutputSlot<O::Value>>
+where
+    F: FnOnce(&BlockingCx) -> O + Send + 'static,
+    O: ChildOutput<E> + 'static,
+    O::Value: Send + 'static,
+    E: Debug + Send + 'static,
+    M: Membership + Send + 'static,
+{
     let state = State { queued: None, handed_over: false, end: None, joiner: None, ended: false, handle_gone: false };
     let runtime = Handle::current();
-    let cell = Arc::new(Cell { runtime, state: Mutex::new(state), types: PhantomData });
+    let cell = Arc::new(Cell::<F, O, E, M> { runtime, state: Mutex::new(state), types: PhantomData });
     let mut life = Life::new(admitted);
     // Known from the start: it may wait long for a thread.
     life.enter_as(&Waker::from(Arc::clone(&cell)));
-    scope.node().books().wakes_at_once = true;
+    node.books().wakes_at_once = true;
     lock(&cell.state).queued = Some((closure, life));
     // It may have been told to stop in between, when there was nothing to take out; and it may have a seat.
     Arc::clone(&cell).wake();
-    Child::new(scope, id, kind, place, Source::Slot(cell))
+    cell
 }

@@ -94,16 +94,16 @@ impl<V> Slot<V> {
     }
 
     fn signal(&self, value: V) {
-        let (late, waker) = {
-            let mut state = lock(&self.0);
-            if matches!(state.stage, Stage::Starting) {
-                state.stage = Stage::Ready(Some(value));
-                (None, state.waker.take())
+        let (unwanted, waker) = {
+            let mut slot = lock(&self.0);
+            if matches!(slot.stage, Stage::Starting) {
+                slot.stage = Stage::Ready(Some(value));
+                (None, slot.waker.take())
             } else {
                 (Some(value), None)
             }
         };
-        drop(late);
+        drop(unwanted);
         wake_all(waker);
     }
 

@@ -7,7 +7,7 @@
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -346,8 +346,8 @@ impl<M: Membership> Life<M> {
             };
             drop(late);
         }
-        if let Some(panic) = crate::wake::drop_quietly(extra) {
-            self.node().own_failure(self.member(), panic);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| extra.end(self.id))) {
+            self.node().own_failure(self.member(), Panic::new(payload));
         }
     }
 

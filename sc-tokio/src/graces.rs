@@ -141,3 +141,37 @@ impl Grace {
         });
     }
 }
+
+#[cfg(all(test, not(sc_shuttle)))]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use crate::scope;
+
+    #[tokio::test(start_paused = true)]
+    async fn children_that_ended_are_off_the_list_whatever_ended_them() {
+        let ended = scope(async |s| {
+            let task = || s.task().grace(Duration::from_secs(9));
+            task().spawn(async { Ok(()) }).await;
+            task().daemon().spawn(async { Ok(()) }).await;
+            assert!(task().isolated().spawn(async { Err::<(), _>("an error") }).join().await.is_err());
+            let stopped = task().spawn(std::future::pending::<()>());
+            tokio::task::yield_now().await;
+            assert_eq!(s.node().books().graces.below(u64::MAX).len(), 1);
+            s.cancel_children("stop");
+            let _ = stopped.join().await;
+            assert!(s.node().books().graces.below(u64::MAX).is_empty());
+            assert!(s.node().books().stops.next().is_none(), "with their stops");
+            task().spawn(sleep(Duration::from_secs(1)));
+            s.cancel("the scope");
+            assert!(s.node().books().graces.next().is_some());
+            sleep(Duration::from_secs(2)).await;
+            assert!(s.node().books().graces.next().is_none());
+            Ok::<_, &str>(())
+        })
+        .grace(Duration::from_secs(5));
+        ended.outcome().await.into_value().expect("the body ran to its end");
+    }
+}

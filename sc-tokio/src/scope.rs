@@ -105,7 +105,7 @@ impl<E> Scope<E> {
 
     /// Cancels the whole scope, the body included, which is dropped at its next await.
     ///
-    /// `why` is text or an error value, found again with [`Cancelled::cause`]. The first
+    /// `why` is text or an error value, found again with [`Cancelled::cause`](crate::Cancelled::cause). The first
     /// cancellation wins. After the scope's grace (by default at once), children are dropped at
     /// their next await; the scope's result is an error if that cut anything short.
     pub fn cancel(&self, why: impl Into<Box<dyn Error + Send + Sync>>) {

@@ -179,3 +179,36 @@ impl Drop for Begun {
         self.waiting.leave(&self.root);
     }
 }
+
+#[cfg(all(test, not(sc_shuttle)))]
+mod tests {
+    use std::future::pending;
+
+    use crate::{Cancelled, Root, scope};
+
+    fn listed() -> usize {
+        let root = super::current().expect("the test has a root");
+        let books = root.books();
+        books.latch.0.as_ref().map_or(0, |listed| listed.children.len())
+    }
+
+    #[tokio::test]
+    async fn children_that_ended_are_off_the_list_whatever_ended_them() {
+        let program = scope(async |s| {
+            let task = || s.task().until_shutdown();
+            task().spawn(async { Ok(()) }).await;
+            let stopped = task().spawn(pending::<()>());
+            let left = task().daemon().spawn(pending::<()>());
+            assert_eq!(listed(), 2);
+            stopped.cancel().await;
+            assert_eq!(listed(), 1);
+            drop(left);
+            Ok::<_, Cancelled>(())
+        });
+        let program = async {
+            program.await?;
+            Ok::<_, Cancelled>(listed())
+        };
+        assert_eq!(Root::new().run(program).await.into_value().unwrap(), 0);
+    }
+}

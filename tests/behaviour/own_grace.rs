@@ -239,26 +239,6 @@ async fn with_an_endless_grace_a_child_is_never_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_ended_leaves_no_timer_behind() {
-    let start = Instant::now();
-    let outcome = nursery!(async |n| -> Result<(), Cancelled> {
-        for _ in 0..100 {
-            n.task().grace(60 * SECOND).spawn(async { Ok(()) }).await;
-        }
-        n.task().grace(60 * SECOND).spawn_with(async |n: &Scope<Cancelled>| {
-            n.cancelled().await;
-        });
-        tokio::task::yield_now().await;
-        n.cancel("stop");
-        Ok(())
-    })
-    .outcome()
-    .await;
-    assert_eq!((outcome.kind(), outcome.report().succeeded), (OutcomeKind::Ok, 101));
-    assert_eq!(start.elapsed(), Duration::ZERO);
-}
-
-#[tokio::test(start_paused = true)]
 async fn daemons_are_stopped_newest_first_each_with_its_own_grace_at_every_end() {
     for cancel in [false, true] {
         let (log, start) = (Log::new(), Instant::now());

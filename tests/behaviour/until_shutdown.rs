@@ -125,23 +125,6 @@ async fn a_scope_that_is_cancelled_already_keeps_its_reason() {
 }
 
 #[tokio::test]
-async fn those_who_ended_are_off_the_list() {
-    let run = async {
-        nursery!(async |n| -> Result<(), Cancelled> {
-            for _ in 0..100 {
-                n.task().until_shutdown().spawn(async { Ok(()) }).await;
-            }
-            sc_tokio::root().begin_shutdown();
-            Ok(())
-        })
-        .outcome()
-        .await
-    };
-    let outcome = Root::new().run(run).await.into_value();
-    assert_eq!((outcome.kind(), outcome.report().succeeded), (OutcomeKind::Ok, 100));
-}
-
-#[tokio::test]
 async fn without_a_root_of_the_programs_there_is_no_shutdown() {
     assert!(!sc_tokio::is_shutting_down());
     let refused = std::panic::catch_unwind(|| sc_tokio::root().begin_shutdown()).unwrap_err();

@@ -106,7 +106,7 @@ impl<'n, E, N> TaskBuilder<'n, E, N> {
     /// .await;
     /// let late = late.unwrap_err();
     /// assert!(late.is_deadline());
-    /// assert!(late.to_string().starts_with("deadline of 1s of child `fetch` (src/"), "{late}");
+    /// assert!(late.to_string().starts_with("deadline of 1s of child `fetch` ("), "{late}");
     /// # }
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {

@@ -9,6 +9,7 @@
 //! 4. Nobody is woken, and no value is dropped, under the lock.
 
 mod shelf;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::error::Error;
@@ -20,9 +21,10 @@ use std::task::{Context, Poll, Waker};
 use sc_core::ScopeId;
 
 pub(crate) use shelf::Shelf;
+pub(crate) use waits::{awaits, awaits_no_more, awaits_scope};
 
 use crate::node::Node;
-use crate::rt::{Mutex, lock, thread_local};
+use crate::rt::{Mutex, lock};
 use crate::wake::wake_all;
 
 /// How many children run at once; to be given to one scope, or shared between several.
@@ -40,8 +42,9 @@ use crate::wake::wake_all;
 /// A child that awaits a queued child of a scope with the same limit would wait for ever if it kept the last seat. So it lends
 /// its seat to the child that it awaits, one at a time; also when it waits for the end of a scope that it opened. While its
 /// seat is lent a child does not run, whatever else it waits for: it goes on when it has a seat again, and before anybody
-/// in the queue. (Unless the borrower is polled in its own task, as borrowed children are, and those of a [`join`](crate::join).) (A time-out around such an await fires then, and not before. A condition variable behaves alike, which has to have
-/// its lock back first.) So the limit is never exceeded. A child that calls `reserve` while it holds a seat lends nothing: with a
+/// in the queue, so that the limit is never exceeded. A time-out around such an await fires then, and not before: a condition
+/// variable behaves alike, which has to have its lock back first. (A borrower that is polled in the lender's own task, as
+/// borrowed children are and those of a [`join`](crate::join), does not keep the lender from being polled.) A child that calls `reserve` while it holds a seat lends nothing: with a
 /// limit of one it waits for itself.
 ///
 /// Against `tokio::sync::Semaphore`: a semaphore's permit has to be carried into the task by hand, and a task that waits
@@ -455,18 +458,6 @@ impl Seat {
         }
         true
     }
-
-    /// Runs code of the holder. What it waits for while it runs is noted.
-    pub(crate) fn sit<R>(&mut self, code: impl FnOnce() -> R) -> R {
-        let seated = Seated { limit: self.limit.clone(), wants: std::mem::take(&mut self.wants) };
-        // A thread that is being torn down has no list any more; whoever runs there is being dropped.
-        let _ = SEATED.try_with(|seats| seats.borrow_mut().push(seated));
-        let result = code();
-        if let Ok(Some(seated)) = SEATED.try_with(|seats| seats.borrow_mut().pop()) {
-            self.wants = seated.wants;
-        }
-        result
-    }
 }
 
 impl Drop for Seat {
@@ -510,92 +501,10 @@ impl fmt::Debug for Seat {
     }
 }
 
-impl Limit {
-    /// The first queued child of this scope, else of one below it.
-    fn first_below(&self, scope: &Arc<Node>) -> Option<(ScopeId, u64)> {
-        if let Some((child, node)) = self.first_from((scope.id(), 0)) {
-            let own = child.0 == scope.id();
-            drop(node);
-            if own {
-                return Some(child);
-            }
-        }
-        let mut from = (ScopeId::new(0), 0);
-        while let Some((child, node)) = self.first_from(from) {
-            if node.is_below(scope) {
-                return Some(child);
-            }
-            from = (ScopeId::new(child.0.get() + 1), 0);
-        }
-        None
-    }
-
-    /// The first queued child at or after this one, by scope and number.
-    fn first_from(&self, from: (ScopeId, u64)) -> Option<((ScopeId, u64), Arc<Node>)> {
-        let books = lock(&self.0.books);
-        let (child, (_, node)) = books.children.range(from..).next()?;
-        Some((*child, Arc::clone(node)))
-    }
-}
-
-/// A seat whose holder is being polled on this thread.
-struct Seated {
-    limit: Limit,
-    wants: Wants,
-}
-
-thread_local! {
-    /// The innermost last. Scopes that a child opened, and borrowed children in them, run inside its poll.
-    static SEATED: std::cell::RefCell<Vec<Seated>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-/// The running code awaits this child.
-pub(crate) fn awaits(node: &Arc<Node>, id: u64) {
-    let Some(limit) = node.limit() else { return };
-    let _ = SEATED.try_with(|seats| {
-        if let Some(seated) = seats.borrow_mut().iter_mut().rev().find(|seated| seated.limit.is(limit)) {
-            seated.wants.children.insert((node.id(), id));
-        }
-    });
-}
-
-/// The running code awaits this child no more.
-pub(crate) fn awaits_no_more(node: &Node, id: u64) {
-    let Some(limit) = node.limit() else { return };
-    let _ = SEATED.try_with(|seats| {
-        for seated in seats.borrow_mut().iter_mut().filter(|seated| seated.limit.is(limit)) {
-            seated.wants.children.remove(&(node.id(), id));
-        }
-    });
-}
-
-/// The running code waits for the end of this scope, or of all that is in it.
-pub(crate) fn awaits_scope(node: &Arc<Node>) {
-    let _ = SEATED.try_with(|seats| {
-        for seated in seats.borrow_mut().iter_mut() {
-            if !seated.wants.below.iter().any(|below| Arc::ptr_eq(below, node)) {
-                seated.wants.below.push(Arc::clone(node));
-            }
-        }
-    });
-}
-
 impl Node {
     /// A place under the scope's limit for a child, if there is one that concerns it.
     #[inline]
     pub(crate) fn queue_for_seat(self: &Arc<Self>, id: u64, inside: bool) -> Option<Seat> {
         self.limit().map(|limit| limit.queue_up(Some((self, id)), inside))
-    }
-
-    /// Whether the scope is inside the other one.
-    fn is_below(self: &Arc<Self>, other: &Arc<Self>) -> bool {
-        let mut next = Some(Arc::clone(self));
-        while let Some(node) = next {
-            if Arc::ptr_eq(&node, other) {
-                return true;
-            }
-            next = node.books().inherits_from();
-        }
-        false
     }
 }

@@ -27,4 +27,5 @@ mod support;
 mod teardown;
 mod telling;
 mod time;
+mod timerless;
 mod traps;

@@ -410,7 +410,7 @@ fn trap_12_borrowed_arguments_live_outside_the_scope_and_boxes_coerce() {
 #[test]
 fn trap_13_spawn_against_cancel_sees_both_outcomes() {
     let _watchdog = Watchdog::start();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let (mut ran, mut refused) = (0, 0);
     for _ in 0..100_000 {
         if ran > 0 && refused > 0 {

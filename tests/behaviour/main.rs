@@ -41,5 +41,6 @@ mod support;
 mod teardown;
 mod telling;
 mod time;
+mod timerless;
 mod traps;
 mod until_shutdown;

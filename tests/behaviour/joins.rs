@@ -189,17 +189,27 @@ fn ties_go_to_the_first_in_the_input() {
     });
 }
 
-#[tokio::test(start_paused = true)]
-async fn ties_in_time_do_too_whoever_is_woken_first() {
-    // The timer wakes the second first.
-    let fates = [(5, "a"), (5, "b"), (60, "c")];
-    let start = Instant::now();
-    let race = join::first_ok(fates.map(|(at, name)| async move {
-        let rest = if name == "a" { 5 } else { at };
-        tokio::time::sleep_until(start + rest * SECOND).await;
-        Ok::<_, Cancelled>(name)
-    }));
-    assert_eq!(race.await.unwrap(), "a");
+#[test]
+fn ties_do_too_whoever_is_woken_first() {
+    both_flavours(|| async {
+        let gates: [_; 3] = std::array::from_fn(|_| tokio::sync::oneshot::channel::<()>());
+        let (keys, gates): (Vec<_>, Vec<_>) = gates.into_iter().unzip();
+        let opens = async {
+            yield_now().await;
+            for key in keys.into_iter().rev() {
+                key.send(()).unwrap();
+            }
+            pending().await
+        };
+        let waits = gates.into_iter().enumerate().map(|(n, gate)| {
+            async move {
+                gate.await.unwrap();
+                Ok::<_, Cancelled>(n)
+            }
+            .boxed()
+        });
+        assert_eq!(join::first_ok(waits.chain([opens.boxed()])).await.unwrap(), 0);
+    });
 }
 
 #[tokio::test]

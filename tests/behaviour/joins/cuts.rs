@@ -249,6 +249,13 @@ async fn nothing_new_is_started_in_the_grace() {
     let settled = join::settle(group).limit(1).timeout(SECOND).grace(60 * SECOND).await;
     assert!(matches!(&settled[..], [Ok(3), Err(Failure::Cancelled(_)), Err(Failure::Cancelled(_))]), "{settled:?}");
     assert_eq!(polled.load(Ordering::SeqCst), 1, "P7");
+    let taken = AtomicUsize::new(0);
+    let items = [3, 1, 1].into_iter().inspect(|_| {
+        taken.fetch_add(1, Ordering::SeqCst);
+    });
+    let late = join::map(items, after_seconds).limit(1).timeout(SECOND).grace(60 * SECOND).await.unwrap_err();
+    assert!(late.is_deadline());
+    assert_eq!(taken.load(Ordering::SeqCst), 1, "the source is not asked for more");
 }
 
 #[tokio::test(start_paused = true)]

@@ -92,7 +92,7 @@ fn daemons_share_the_instant_also_one_whose_turn_it_is_already() {
     let now = start();
     let mut scope = scope(Some(10 * SECOND), now);
     let daemon = ChildId::new(0);
-    assert!(scope.admit_daemon(daemon));
+    assert!(scope.admit_daemon(daemon, None));
     drop(scope.cancel(CancelRequest::because(Reason::Requested), now));
     drop(scope.body_ended(BodyEnd::Value, None, now));
     let effects = scope.drained(now + SECOND);

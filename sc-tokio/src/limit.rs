@@ -270,28 +270,29 @@ impl GateBooks {
     /// Gives out what is free.
     fn fill(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
-        while self.taken < self.size {
-            let Some(waker) = self.next_waiter() else { break };
+        while self.taken < self.size && self.seat_next(&mut wakers) {
             self.taken += 1;
-            wakers.extend(waker);
         }
         wakers
     }
 
-    /// Seats the next one who waits.
-    fn next_waiter(&mut self) -> Option<Option<Waker>> {
+    /// Seats the next one who waits. Whether there was one; its waker, if it has looked already, goes into `wakers`.
+    fn seat_next(&mut self, wakers: &mut Vec<Waker>) -> bool {
         while let Some(lender) = self.returning.pop_front() {
             if let Some(lent) = self.lent.remove(&lender) {
                 // The seat it lent is its borrower's own from now on.
                 self.lenders.remove(&lent.to);
-                return Some(Some(lent.waker));
+                wakers.push(lent.waker);
+                return true;
             }
         }
-        let (_, queued) = self.queue.pop_first()?;
+        let Some((_, queued)) = self.queue.pop_first() else { return false };
         if let Some(child) = queued.child {
+            // Not the last pointer to the node: the child has one.
             self.children.remove(&child);
         }
-        Some(queued.waker)
+        wakers.extend(queued.waker);
+        true
     }
 
     /// A seat came free.
@@ -473,17 +474,17 @@ impl Drop for Seat {
             }
             Standing::Held => books.give_up(self.ticket),
             Standing::Lent | Standing::LentInside => match books.lent.remove(&self.ticket) {
-                Some(lent) => {
+                Some(Lent { to, waker }) => {
                     // The borrower goes on, and gives the seat to whoever lent it to us.
                     books.returning.retain(|returning| *returning != self.ticket);
-                    books.lenders.remove(&lent.to);
+                    books.lenders.remove(&to);
                     if let Some(lender) = books.lenders.remove(&self.ticket) {
-                        books.lenders.insert(lent.to, lender);
+                        books.lenders.insert(to, lender);
                         if let Some(above) = books.lent.get_mut(&lender) {
-                            above.to = lent.to;
+                            above.to = to;
                         }
                     }
-                    left = Some((Queued { child: None, inside: false, waker: Some(lent.waker) }, None));
+                    left = Some((Queued { child: None, inside: false, waker: Some(waker) }, None));
                     Vec::new()
                 }
                 None => books.give_up(self.ticket),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sc_core::{ChildId, Config, Deadline, Name, Origin, Policy, ScopeId, Told, Watch};
+use sc_core::{Cancelled, ChildId, Config, Deadline, Name, Origin, Policy, ScopeId, Told, Watch};
 
 use crate::books::{Below, Books, Owner, Parent};
 use crate::frame::{self, Opener, Who};
@@ -240,17 +240,7 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
         let cancelled = cancelled.map(|cancelled| (cancelled, books.scope.stop_at(), since));
         (slot, books.scope.deadline().filter(|_| !is_shield).cloned(), cancelled)
     };
-    let told = match who {
-        // A child that was stopped alone hands that down, too.
-        Who::Child { id, daemon } if frame_scope.has_stops() => match frame_scope.status(id, daemon) {
-            Status::Run => None,
-            Status::Told(cancelled, told) | Status::Stop(cancelled, told) => {
-                let since = frame_scope.cancelled_at().filter(|_| told == Told::ByScope);
-                Some((cancelled, frame_scope.told_until(id, daemon), since))
-            }
-        },
-        _ => None,
-    };
+    let told = told_alone(frame_scope, who);
     let mut work = Work::default();
     {
         let mut books = node.books();
@@ -268,6 +258,22 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
         node.inherit_since(since.unwrap_or_else(Instant::now), &cancelled, stop_at, &mut work);
     }
     work.run();
+}
+
+/// What a member was told, until when it may go on, and since when it is cancelled: a child that was stopped alone hands that
+/// down, too.
+fn told_alone(scope: &Arc<Node>, who: Who) -> Option<(Cancelled, Option<std::time::Instant>, Option<Instant>)> {
+    let Who::Child { id, daemon } = who else { return None };
+    if !scope.has_stops() {
+        return None;
+    }
+    match scope.status(id, daemon) {
+        Status::Run => None,
+        Status::Told(cancelled, told) | Status::Stop(cancelled, told) => {
+            let since = scope.cancelled_at().filter(|_| told == Told::ByScope);
+            Some((cancelled, scope.told_until(id, daemon), since))
+        }
+    }
 }
 
 /// The parent's deadline may have been moved, and the move handed down, between our reading it and

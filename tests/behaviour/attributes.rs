@@ -19,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn a_missed_timeout_ends_a_fail_fast_scope_with_that_deadline_and_names_the_child() {
     let (start, live) = (Instant::now(), Live::new());
     let guard = live.one();
-    let line = line!() + 2;
+    let spawned = line!() + 2;
     let outcome = nursery!(async |n| -> Result<(), Cancelled> {
         n.task().name("fetch").timeout(SECOND).spawn(async move {
             let _guard = guard;
@@ -36,7 +36,7 @@ async fn a_missed_timeout_ends_a_fail_fast_scope_with_that_deadline_and_names_th
     let cancelled = outcome.cancelled().unwrap();
     assert_eq!((cancelled.reason(), cancelled.is_inherited()), (Reason::Deadline, false));
     assert_eq!(cancelled.culprit().unwrap().name(), Some("fetch"));
-    let (message, place) = (cancelled.to_string(), format!("attributes.rs:{line}:"));
+    let (message, place) = (cancelled.to_string(), format!("attributes.rs:{spawned}:"));
     assert!(message.starts_with("deadline of 1s of child `fetch` (") && message.contains(&place), "{message}");
     assert!(message.contains("expired in scope `page`"), "{message}");
     assert_eq!((outcome.report().failed, outcome.report().cancelled), (1, 1));

@@ -336,28 +336,26 @@ async fn waiting_for_a_seat_can_be_given_up_and_loses_nothing() {
 fn a_reservation_ends_when_the_scope_is_cancelled() {
     both_flavours(|| async {
         let log = Log::new();
+        let note = log.clone();
         let result: Result<(), Cancelled> = nursery!(async |n| {
             n.spawn(pending::<()>());
-            let stop = n.canceller();
-            let note = log.clone();
-            n.spawn_borrowed(async move {
-                // Never starts: the only seat is taken.
-                note.add("started");
+            // Waits for the only seat; its grace lets it see the end of that.
+            n.task().daemon().grace(Duration::from_secs(60)).spawn_with(async move |n: &Scope<Cancelled>| {
+                let refused = n.reserve().await.unwrap_err();
+                note.add(format!("waiting: {}", refused.reason()));
+                let refused = n.try_reserve().unwrap_err();
+                note.add(format!("at once: {}", matches!(refused, TryReserveError::Cancelled(_))));
             });
-            sc_tokio::spawn(async move { stop.cancel("stop") });
-            let refused = n.reserve().await.unwrap_err();
-            log.add(refused.reason().to_string());
-            let refused = n.try_reserve().unwrap_err();
-            assert!(matches!(&refused, TryReserveError::Cancelled(c) if c.reason() == Reason::Requested), "{refused}");
-            Ok(())
+            while n.limit().unwrap().queued() == 0 {
+                yield_now().await;
+            }
+            n.cancel("stop");
+            pending().await
         })
-        .grace(Duration::from_secs(60))
         .limit(1)
-        .cancel_on(async {})
-        .await
-        .map_err(|cancelled| cancelled);
-        // Born cancelled: the reservation says so at once.
-        assert_eq!(result.unwrap_err().reason(), Reason::External);
+        .await;
+        assert_eq!(result.unwrap_err().reason(), Reason::Requested);
+        assert_eq!(log.entries(), ["waiting: cancellation requested", "at once: true"]);
     });
 }
 

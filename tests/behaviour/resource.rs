@@ -49,8 +49,8 @@ fn releases_and_finalizers_run_last_in_first_out() {
         nursery!(async |n| {
             for i in 0..3_u32 {
                 let note = log.clone();
-                let _lease = n.resource(async move { Ok(i) }, async move |r, _| note.add(format!("r{}", r.unwrap())));
-                let _lease = _lease.await?;
+                let acquire = n.resource(async move { Ok(i) }, async move |r, _| note.add(format!("r{}", r.unwrap())));
+                acquire.await?;
                 let note = log.clone();
                 n.defer(async move |_| note.add(format!("d{i}")));
             }
@@ -116,7 +116,7 @@ async fn an_error_of_the_acquisition_goes_to_the_caller_and_nothing_is_released(
         let note = log.clone();
         let failed = n
             .resource(async { Err::<Thing, _>(std::io::Error::other("refused")) }, async move |_, _| {
-                note.add("released")
+                note.add("released");
             })
             .await;
         assert_eq!(failed.unwrap_err().to_string(), "refused");

@@ -127,8 +127,8 @@ impl<V> Slot<V> {
             let mut state = lock(&self.0);
             let value = match &mut state.stage {
                 Stage::Ready(value) => value.take(),
-                stage => {
-                    *stage = Stage::Over;
+                starting => {
+                    *starting = Stage::Over;
                     None
                 }
             };

@@ -348,7 +348,8 @@ fn an_executor_that_waits_when_the_plan_is_cancelled_never_starts() {
         "executors_at_once": 1,
         "sessions": [{ "name": "s", "executors": executors }],
     });
-    let mut running = start(&directory(&plan.to_string()));
+    let directory = directory(&plan.to_string());
+    let mut running = start(&directory);
     let mut told = running.told_until(|lines| {
         let is_there = |line| lines.contains(line);
         is_there("s/first: running") && is_there("s/second: waiting for its turn\n")

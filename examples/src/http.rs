@@ -4,4 +4,7 @@ mod client;
 mod server;
 
 pub use client::{Response, get};
-pub use server::{Reply, listen, serve};
+pub use server::{ANY_PORT, Reply, serve};
+
+/// The header that [`PLAN_ID`](crate::PLAN_ID) is sent in.
+pub const PLAN_ID_HEADER: &str = "x-plan-id";

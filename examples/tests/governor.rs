@@ -7,8 +7,9 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -84,6 +85,7 @@ fn the_committed_plan_runs_to_its_end() {
     for line in ["research: running, ", "build/compile: running, ", "collect: ok\n", "probes: partial\n"] {
         assert!(told.contains(line), "{line:?} is missing in:\n{told}");
     }
+    assert!(most_at_once(&told) <= 4, "{told}");
 }
 
 #[test]
@@ -235,6 +237,49 @@ fn the_report_tells_how_long_the_last_exit_took() {
     assert!(millis >= 49.0, "{report}");
 }
 
+/// The program while it runs, in a directory with a plan.
+struct Running {
+    process: Child,
+    errors: BufReader<ChildStderr>,
+}
+
+fn start(directory: &TempDir) -> Running {
+    let mut process = governor()
+        .current_dir(directory)
+        .args(["--plan", "plan.json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let errors = BufReader::new(process.stderr.take().unwrap());
+    Running { process, errors }
+}
+
+impl Running {
+    /// Reads what is told until that is enough.
+    fn told_until(&mut self, is_enough: impl Fn(&str) -> bool) -> String {
+        let mut told = String::new();
+        while !is_enough(&told) {
+            assert_ne!(self.errors.read_line(&mut told).unwrap(), 0, "it ended too early:\n{told}");
+        }
+        told
+    }
+
+    fn interrupt(self, told: &mut String) -> Output {
+        // The shell's own `kill`, which every system has.
+        let sent =
+            Command::new("sh").args(["-c", "kill -INT \"$0\"", &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.end(told)
+    }
+
+    /// Waits for the end, and adds the rest to what was told.
+    fn end(mut self, told: &mut String) -> Output {
+        self.errors.read_to_string(told).unwrap();
+        self.process.wait_with_output().unwrap()
+    }
+}
+
 /// Waits until the process that the plan starts has written its number, and says which it is.
 fn process(directory: &Path) -> String {
     loop {
@@ -245,32 +290,129 @@ fn process(directory: &Path) -> String {
     }
 }
 
+/// Two sessions with two executors each, and how many of these run at once.
+fn four_executors(at_once: usize, work: &Value) -> String {
+    let executors = json!([{ "name": "first", "work": work }, { "name": "second", "work": work }]);
+    let sessions = ["a", "b"].map(|name| json!({ "name": name, "executors": executors }));
+    json!({ "name": "plan", "limits": { "deadline": "1m" }, "executors_at_once": at_once, "sessions": sessions })
+        .to_string()
+}
+
+/// The most executors that ran at the same time, as told by the program.
+fn most_at_once(told: &str) -> usize {
+    let (mut running, mut most) = (0_usize, 0);
+    for (path, state) in told.lines().filter_map(|line| line.split_once(": ")) {
+        match state {
+            _ if !path.contains('/') => {}
+            state if state.starts_with("running") => running += 1,
+            state if state.starts_with("waiting") || state == "never started" => {}
+            _ => running -= 1,
+        }
+        most = most.max(running);
+    }
+    most
+}
+
+#[test]
+fn no_more_executors_run_at_once_than_the_plan_says_in_all_sessions_together() {
+    // Each ends when the test has seen that others wait.
+    let until_told =
+        json!({ "run": { "program": "sh", "args": ["-c", "until [ -e go ]; do sleep 0.01; done; echo done"] } });
+    for at_once in [1, 3] {
+        let directory = directory(&four_executors(at_once, &until_told));
+        let mut running = start(&directory);
+        let mut lines = running.told_until(|lines| lines.matches(": waiting for its turn\n").count() == 4 - at_once);
+        fs::write(directory.path().join("go"), "").unwrap();
+        let output = running.end(&mut lines);
+        let done = "- first         ok: 1 lines, the last: done\n  - second        ok: 1 lines, the last: done\n";
+        assert_report(&output, 0, &["session a: ok", "session b: ok", done]);
+        assert!(most_at_once(&lines) <= at_once, "{lines}");
+        assert_eq!(lines.matches("waiting for its turn").count(), 4 - at_once, "{lines}");
+    }
+}
+
+#[test]
+fn as_many_executors_run_at_once_as_the_plan_says() {
+    // Each ends when there are two.
+    let meet = "mkdir $$.here; until [ $(ls -d *.here | wc -l) -ge 2 ]; do sleep 0.01; done";
+    let plan = four_executors(2, &json!({ "run": { "program": "sh", "args": ["-c", meet] } }));
+    assert_report(&run(&plan, &[]), 0, &["plan plan: done in "]);
+}
+
+#[test]
+fn an_executor_that_waits_when_the_plan_is_cancelled_never_starts() {
+    let executors = json!([{ "name": "first", "work": "hang" }, { "name": "second", "work": "hang" }]);
+    let plan = json!({
+        "name": "plan",
+        "limits": { "deadline": "1m" },
+        "executors_at_once": 1,
+        "sessions": [{ "name": "s", "executors": executors }],
+    });
+    let directory = directory(&plan.to_string());
+    let mut running = start(&directory);
+    let mut told = running.told_until(|lines| {
+        let is_there = |line| lines.contains(line);
+        is_there("s/first: running") && is_there("s/second: waiting for its turn\n")
+    });
+    let output = running.interrupt(&mut told);
+    let first = "- first         cancelled: an external signal fired in `plan`";
+    assert_report(&output, 130, &["session s: cancelled (hard)", first, "- second        never started"]);
+    let second = told.lines().filter_map(|line| line.strip_prefix("s/second: ")).collect::<Vec<_>>();
+    assert_eq!(second, ["waiting for its turn", "never started"]);
+}
+
+/// The run's own name for itself.
+fn plan_id(output: &Output) -> String {
+    stdout(output)
+        .lines()
+        .find_map(|line| line.strip_prefix("  id              "))
+        .expect("the report tells it")
+        .to_owned()
+}
+
+#[test]
+fn the_id_of_the_run_reaches_every_process_and_every_request() {
+    let process = json!({ "run": { "program": "sh", "args": ["-c", "echo \"id is $PLAN_ID\""] } });
+    let executors = json!([
+        { "name": "process", "work": process },
+        // It answers with the id that came with the request, and with 404 if none did.
+        { "name": "request", "work": { "get": { "paths": ["/plan-id"] } } },
+    ]);
+    let plan = plan(&json!([{ "name": "one", "executors": executors }, { "name": "two", "executors": executors }]));
+    // What the governor itself was started with is not it.
+    let output = || {
+        let directory = directory(&plan);
+        governor().current_dir(&directory).args(["--plan", "plan.json"]).env("PLAN_ID", "stale").output().unwrap()
+    };
+    let (first, second) = (output(), output());
+    for output in [&first, &second] {
+        let id = plan_id(output);
+        let process = format!("- process       ok: 1 lines, the last: id is {id}\n");
+        assert_report(output, 0, &[&process, &format!("- request       ok: 1 of 1 pages, {} bytes\n", id.len())]);
+        assert_eq!(stdout(output).matches(&process).count(), 2, "{output:?}");
+    }
+    assert_ne!(plan_id(&first), plan_id(&second));
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&two_executors("hard", &json!("hang")), &["--listen", &address]);
+    assert!(stderr(&output).starts_with("error: the server: Address already in use"), "{output:?}");
+    assert_eq!(stderr(&output).lines().count(), 1, "nothing was started: {output:?}");
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
+}
+
 #[test]
 fn an_interrupt_cancels_the_plan_and_kills_and_reaps_its_process() {
     let sleep = json!({ "run": { "program": "sh", "args": ["-c", "echo $$ >pid; exec sleep 1000"] } });
     let directory = directory(&two_executors("hard", &sleep));
-    let mut running = governor()
-        .current_dir(&directory)
-        .args(["--plan", "plan.json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut running = start(&directory);
     let process = process(directory.path());
     // By then the other executor has ended, and what it said is known.
-    let mut told = BufReader::new(running.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.starts_with("session/page: ok") {
-        line.clear();
-        assert_ne!(told.read_line(&mut line).unwrap(), 0, "it ended before it could be interrupted");
-    }
-    // The shell's own `kill`, which every system has.
-    let sent = Command::new("sh").args(["-c", "kill -INT \"$0\"", &running.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-
-    let mut rest = String::new();
-    told.read_to_string(&mut rest).unwrap();
-    let output = running.wait_with_output().unwrap();
+    let mut told = running.told_until(|told| told.contains("session/page: ok"));
+    let output = running.interrupt(&mut told);
     assert_report(
         &output,
         130,
@@ -320,6 +462,10 @@ fn a_bad_plan_names_line_and_field() {
             "{ \"name\": \"x\", \"sessions\": [{ \"name\": \"s\", \"executors\": [{ \"name\": \"e\", \"work\":\n\"sleep\" }] }] }",
             "line 2, column 7, field `sessions[0].executors[0].work`: unknown variant `sleep`",
         ),
+        (
+            "{ \"name\": \"x\",\n\"executors_at_once\": 0, \"sessions\": [] }",
+            "line 2, column 22, field `executors_at_once`: invalid value: integer `0`, expected a nonzero usize",
+        ),
         ("{ \"name\": \"x\",\n\"colour\": 1 }", "line 2, column 8, field `colour`: unknown field `colour`"),
         ("{ \"name\": \"x\",\n\n}", "line 3, column 1: trailing comma"),
         ("{ \"name\": \"x\", \"sessions\": [] }\n!", "line 2, column 1: trailing characters"),
@@ -357,7 +503,7 @@ fn what_cannot_be_started_with_is_a_usage_error_that_names_it() {
 fn the_help_names_every_option_and_exit_code() {
     let output = governor().arg("--help").output().unwrap();
     let help = stdout(&output);
-    for option in ["--plan", "--deadline", "--fail", "--quiet", " 0 ", " 1 ", " 2 ", "124", "130"] {
+    for option in ["--plan", "--deadline", "--fail", "--listen", "--quiet", " 0 ", " 1 ", " 2 ", "124", "130"] {
         assert!(help.contains(option), "{option} is missing in {help}");
     }
     assert_eq!(output.status.code(), Some(0));

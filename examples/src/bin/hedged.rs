@@ -2,6 +2,9 @@
 //!
 //! What is asked in vain must not go on asking. Here it cannot: the requests are children of a nursery, so the losers are
 //! cancelled and joined before the winner's answer is returned, and also if there is none.
+//!
+//! Were all replicas asked at the same time, `join::first_ok(requests)` would be all of it. Here it depends on the others
+//! when the next one is asked, which a group that is given in advance cannot say. So this is a race by hand.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -11,7 +14,7 @@ use std::time::Duration;
 use clap::Parser;
 use futures::stream::{FuturesUnordered, StreamExt};
 use sc_examples::http::{self, Reply};
-use sc_tokio::{Cancelled, Failure, Supervise, nursery};
+use sc_tokio::{Cancelled, Failure, StartError, Supervise, nursery};
 
 const NOTES: &str = "\
 The exit code says what happened:
@@ -81,12 +84,12 @@ async fn run(options: &Options) -> Result<String, Error> {
     nursery!(async |n| {
         let mut servers = Vec::new();
         for replica in options.replicas.iter().copied() {
-            let listener = http::listen().await.map_err(Error::Start)?;
-            servers.push(listener.local_addr().map_err(Error::Start)?);
+            let server = async move |ready| {
+                http::serve(http::ANY_PORT, ready, move |_| replica.reply()).await.map_err(Error::Start)
+            };
             // A daemon: there for as long as somebody else is.
-            n.task()
-                .daemon()
-                .spawn(async move { http::serve(listener, move |_| replica.reply()).await.map_err(Error::Start) });
+            let (server, _) = n.task().daemon().start(server).await.map_err(StartError::into_error)?;
+            servers.push(server);
         }
         hedged(&servers, "/page", options.after).await
     })

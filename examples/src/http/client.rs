@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::PLAN_ID_HEADER;
+use crate::PLAN_ID;
+
 /// What a server answered.
 #[derive(Debug)]
 pub struct Response {
@@ -15,7 +18,7 @@ pub struct Response {
     pub body: String,
 }
 
-/// Asks a server for a path.
+/// Asks a server for a path, and says for whom ([`PLAN_ID`]) if that is known here.
 ///
 /// # Cancel safety
 ///
@@ -26,7 +29,8 @@ pub struct Response {
 /// If the server cannot be reached, or answers something that is not HTTP.
 pub async fn get(server: SocketAddr, path: &str) -> io::Result<Response> {
     let mut stream = TcpStream::connect(server).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
+    let whose = PLAN_ID.try_with(|id| format!("{PLAN_ID_HEADER}: {id}\r\n")).unwrap_or_default();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n{whose}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     // The server closes the connection behind its answer, since it was asked to.
     let mut answer = String::new();

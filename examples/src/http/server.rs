@@ -1,12 +1,18 @@
 //! Answering.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use sc_tokio::{Supervise, nursery};
+use sc_tokio::{Ready, Supervise, nursery};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+
+use super::PLAN_ID_HEADER;
+use crate::PLAN_ID;
+
+/// A port on loopback that nobody else uses.
+pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// What to answer.
 #[derive(Debug, Clone)]
@@ -33,16 +39,8 @@ impl Reply {
     }
 }
 
-/// Opens a port on loopback that nobody else uses.
-///
-/// # Errors
-///
-/// If the system has none.
-pub async fn listen() -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
-}
-
-/// Answers requests until it is cancelled or the port fails; `route` is asked what.
+/// Opens a port, says which one it is, and answers requests until it is cancelled or the port fails; `route` is asked what,
+/// with [`PLAN_ID`] bound to what came with the request.
 ///
 /// # Cancel safety
 ///
@@ -50,11 +48,13 @@ pub async fn listen() -> io::Result<TcpListener> {
 ///
 /// # Errors
 ///
-/// If the port fails.
-pub async fn serve<R>(listener: TcpListener, route: R) -> io::Result<()>
+/// If the port is taken, or fails.
+pub async fn serve<R>(address: SocketAddr, ready: Ready<SocketAddr>, route: R) -> io::Result<()>
 where
     R: Fn(&str) -> Reply + Clone + Send + 'static,
 {
+    let listener = TcpListener::bind(address).await?;
+    ready.signal(listener.local_addr()?);
     nursery!(async |n| {
         loop {
             let (stream, _) = listener.accept().await?;
@@ -75,12 +75,19 @@ async fn answer(mut stream: TcpStream, route: impl Fn(&str) -> Reply) -> io::Res
     let (read, mut write) = stream.split();
     let mut lines = BufReader::new(read).lines();
     let request = lines.next_line().await?.unwrap_or_default();
-    // The headers say nothing that we would do differently.
-    while lines.next_line().await?.is_some_and(|line| !line.is_empty()) {}
+    let mut whose = None;
+    // The other headers say nothing that we would do differently.
+    while let Some(header) = lines.next_line().await?.filter(|line| !line.is_empty()) {
+        let plan_id = header.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case(PLAN_ID_HEADER));
+        whose = plan_id.map(|(_, id)| id.to_owned()).or(whose);
+    }
 
     let mut words = request.split(' ');
     let reply = match (words.next(), words.next()) {
-        (Some("GET"), Some(path)) => route(path),
+        (Some("GET"), Some(path)) => match whose {
+            Some(id) => PLAN_ID.sync_scope(id, || route(path)),
+            None => route(path),
+        },
         _ => Reply::new(400, "only GET is served here\n"),
     };
     tokio::time::sleep(reply.after).await;

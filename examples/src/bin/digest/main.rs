@@ -55,7 +55,8 @@ async fn run(options: &Options, progress: &Arc<Progress>, report: &mut Report) -
         report.skipped = found.skipped;
         progress.found(found.files.len());
 
-        // A child is spawned when a slot is free: never more of them than jobs.
+        // A child is spawned when a slot is free: never more of them than jobs. (A limit of the scope would bound those that run,
+        // too, but keep the rest in its queue, and here the results are wanted as they come.)
         let mut digests = stream::iter(found.files)
             .map(|file| {
                 let progress = Arc::clone(progress);

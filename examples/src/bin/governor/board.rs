@@ -42,6 +42,8 @@ pub(crate) struct Line {
 #[derive(Debug, Clone)]
 pub(crate) enum State {
     Waiting,
+    /// As many run as the plan allows.
+    Queued,
     /// Open. Whether it is being cancelled its canceller knows; the deadline is the one that holds, its own or inherited.
     Open {
         canceller: Canceller,
@@ -53,6 +55,7 @@ pub(crate) enum State {
     },
     /// Cancelled so hard that it could not say more.
     Dropped,
+    NeverStarted,
 }
 
 impl Row {
@@ -86,6 +89,10 @@ impl Board {
         self.lines()[row.0].clone()
     }
 
+    pub(crate) fn queued(&self, row: Row) {
+        self.change(row, State::Queued);
+    }
+
     pub(crate) fn opened<E>(&self, row: Row, scope: &Scope<E>) {
         self.change(row, State::Open { canceller: scope.canceller(), deadline: scope.deadline() });
     }
@@ -94,11 +101,13 @@ impl Board {
         self.change(row, State::Ended { kind, note });
     }
 
-    /// The scope that owned these has ended, so they have too; those that have not said so were dropped.
+    /// The scope that owned these has ended, so they have too; those that have not said so were dropped, if they ever began.
     pub(crate) fn all_ended(&self, rows: impl IntoIterator<Item = Row>) {
         for row in rows {
-            if matches!(self.line(row).state, State::Open { .. }) {
-                self.change(row, State::Dropped);
+            match self.line(row).state {
+                State::Open { .. } => self.change(row, State::Dropped),
+                State::Waiting | State::Queued => self.change(row, State::NeverStarted),
+                State::Ended { .. } | State::Dropped | State::NeverStarted => {}
             }
         }
     }
@@ -127,6 +136,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waiting => f.write_str("waiting"),
+            Self::Queued => f.write_str("waiting for its turn"),
             Self::Open { canceller, .. } if canceller.is_cancelled() => f.write_str("stopping"),
             Self::Open { deadline: None, .. } => f.write_str("running"),
             Self::Open { deadline: Some(at), .. } => {
@@ -135,6 +145,7 @@ impl fmt::Display for State {
             Self::Ended { kind, note } if note.is_empty() => f.write_str(word(*kind)),
             Self::Ended { kind, note } => write!(f, "{}: {note}", word(*kind)),
             Self::Dropped => f.write_str("cancelled"),
+            Self::NeverStarted => f.write_str("never started"),
         }
     }
 }

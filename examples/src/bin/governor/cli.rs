@@ -1,9 +1,11 @@
 //! What the user may say.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use sc_examples::http;
 
 const DEFAULT_PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/plans/research.json");
 
@@ -36,6 +38,10 @@ pub(crate) struct Options {
     /// Make an executor fail, to see what becomes of the others: `pages`, or `collect/pages`
     #[arg(long, value_name = "NAME")]
     pub(crate) fail: Option<String>,
+
+    /// Where the local server listens; port 0 for one that is free
+    #[arg(long, value_name = "ADDRESS", default_value_t = http::ANY_PORT)]
+    pub(crate) listen: SocketAddr,
 
     /// Print the report only
     #[arg(long)]

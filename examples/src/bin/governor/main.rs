@@ -22,11 +22,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Parser;
+use sc_examples::PLAN_ID;
 use sc_examples::http::{self, Reply};
-use sc_tokio::{Outcome, nursery};
+use sc_tokio::{Limit, Outcome, StartError, nursery};
 
 use board::{Board, Row, Rows, say};
 use cli::Options;
@@ -42,6 +43,8 @@ struct World {
     board: Arc<Board>,
     rows: Vec<Rows>,
     reports: Mutex<Vec<Option<SessionReport>>>,
+    /// Shared by the sessions.
+    executors_at_once: Option<Limit>,
     server: SocketAddr,
     /// Where the plan lies.
     directory: PathBuf,
@@ -79,30 +82,37 @@ fn prepare(options: &Options) -> Result<Plan, PlanError> {
 
 async fn run(options: &Options, plan: Plan) -> Result<End, Error> {
     let interrupted = sc_examples::interrupted().await;
-    let listener = http::listen().await.map_err(Error::Server)?;
-    let drawn = !options.quiet && io::stderr().is_terminal();
-    let world = Arc::new(World {
-        board: Arc::new(Board::new(&plan, !options.quiet && !drawn)),
-        rows: Board::rows(&plan),
-        reports: Mutex::new(plan.sessions.iter().map(|_| None).collect()),
-        server: listener.local_addr().map_err(Error::Server)?,
-        directory: options.plan.parent().map(Path::to_path_buf).unwrap_or_default(),
-        plan,
-    });
+    let (listen, drawn, id) = (options.listen, !options.quiet && io::stderr().is_terminal(), new_id());
 
     // What surrounds the plan has a scope of its own: it outlives the governor, and goes at once when that is done.
-    let outcome = nursery!(async |n| {
-        n.task().name("server").daemon().spawn(async { http::serve(listener, route).await.map_err(Error::Server) });
+    let (world, outcome) = nursery!(async |n| {
+        // Here a port that is taken is an error of the call; once the server listens, its failure is the scope's.
+        let server = async move |ready| http::serve(listen, ready, route).await.map_err(Error::Server);
+        let server = n.task().name("server").daemon().start(server).await;
+        let (server, _) = server.map_err(StartError::into_error)?;
+
+        let board = Arc::new(Board::new(&plan, !options.quiet && !drawn));
         if drawn {
-            n.task().name("screen").daemon().spawn(screen::keep(Arc::clone(&world.board)));
+            n.task().name("screen").daemon().spawn(screen::keep(Arc::clone(&board)));
         }
-        Ok(govern(&world, interrupted).await)
+        let world = Arc::new(World {
+            board,
+            rows: Board::rows(&plan),
+            reports: Mutex::new(plan.sessions.iter().map(|_| None).collect()),
+            executors_at_once: plan.executors_at_once.map(Limit::from),
+            server,
+            directory: options.plan.parent().map(Path::to_path_buf).unwrap_or_default(),
+            plan,
+        });
+        // Whatever the plan starts can say what it is for, and nobody in between has to hand it down.
+        let outcome = PLAN_ID.scope(id.clone(), govern(&world, interrupted)).await;
+        Ok((world, outcome))
     })
     .await?;
 
     world.board.all_ended(world.rows.iter().flat_map(|rows| rows.executors.iter().copied().chain([rows.session])));
     let end = End::of(&world, &outcome);
-    let report = report::report(&world, &outcome, end);
+    let report = report::report(&world, &id, &outcome, end);
     match io::stdout().write_all(report.as_bytes()) {
         // Whoever read the report has seen enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Report(error)),
@@ -130,13 +140,21 @@ async fn govern(world: &Arc<World>, interrupted: impl Future<Output = ()> + Send
     outcome
 }
 
-/// What the local server serves: pages of some kilobytes, fast and slow ones.
+/// Of this run, so that what others have noted about it can be found.
+fn new_id() -> String {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    format!("{:x}-{:x}", since.as_secs(), std::process::id())
+}
+
+/// What the local server serves: pages of some kilobytes, fast and slow ones, and whose request it is.
 fn route(path: &str) -> Reply {
     let number = |prefix| path.strip_prefix(prefix).and_then(|number: &str| number.parse::<u16>().ok());
     if let Some(number) = number("/page/") {
         Reply::new(200, format!("This is page {number}.\n").repeat(usize::from(number)))
     } else if let Some(millis) = number("/slow/") {
         Reply::new(200, "It was worth waiting for.\n").after(Duration::from_millis(millis.into()))
+    } else if let ("/plan-id", Ok(id)) = (path, PLAN_ID.try_get()) {
+        Reply::new(200, id)
     } else {
         Reply::new(404, "There is no such page.\n")
     }

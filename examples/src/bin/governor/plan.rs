@@ -15,6 +15,8 @@ pub(crate) struct Plan {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// How many executors run at the same time, whichever session they are of; all of them, if it is not said.
+    pub(crate) executors_at_once: Option<NonZero<usize>>,
     pub(crate) sessions: Vec<Session>,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sc_tokio::{Cancelled, Failure, Outcome, OutcomeKind};
 
 use crate::World;
-use crate::board::{State, word};
+use crate::board::word;
 use crate::error::Error;
 use crate::plan::OnFailure;
 use crate::tally::Tally;
@@ -101,17 +101,17 @@ impl End {
 }
 
 /// The whole report, as text.
-pub(crate) fn report(world: &World, plan: &Outcome<(), Error>, end: End) -> String {
+pub(crate) fn report(world: &World, id: &str, plan: &Outcome<(), Error>, end: End) -> String {
     let mut text = String::new();
     for (number, rows) in world.rows.iter().enumerate() {
         let session = world.board.line(rows.session);
         let told = world.reports(|reports| reports[number].as_ref().map(ToString::to_string));
         // Its scope was dropped before it had an outcome, or never opened.
-        let told = told.unwrap_or_else(|| format!("{}\n", last(&session.state)));
+        let told = told.unwrap_or_else(|| format!("{}\n", session.state));
         let _ = write!(text, "session {}: {told}", session.name);
         for row in &rows.executors {
             let executor = world.board.line(*row);
-            let _ = writeln!(text, "  - {:<13} {}", executor.name, last(&executor.state));
+            let _ = writeln!(text, "  - {:<13} {}", executor.name, executor.state);
         }
     }
     let _ = write!(text, "plan {}: ", world.plan.name);
@@ -129,17 +129,10 @@ pub(crate) fn report(world: &World, plan: &Outcome<(), Error>, end: End) -> Stri
     if let Some(drained) = plan.report().drained_in {
         let _ = writeln!(text, "  last exit       {drained:.1?} after the cancellation");
     }
+    let _ = writeln!(text, "  id              {id}");
     text
 }
 
 fn executors(count: usize) -> String {
     if count == 1 { "1 executor".to_owned() } else { format!("{count} executors") }
-}
-
-/// A state, as seen when all is over.
-fn last(state: &State) -> String {
-    match state {
-        State::Waiting => "never started".to_owned(),
-        state => state.to_string(),
-    }
 }

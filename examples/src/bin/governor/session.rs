@@ -18,16 +18,27 @@ pub(crate) async fn run(world: Arc<World>, number: usize) -> Result<(), Error> {
     let scope = nursery!(async |n| {
         world.board.opened(rows.session, n);
         for (executor, name) in session.executors.iter().map(|executor| executor.name.clone()).enumerate() {
-            let (world, tally, alive) = (Arc::clone(&world), tally.clone(), tally.tasks.enter());
-            n.task().name(name).spawn(async move {
+            let (its_world, tally, alive) = (Arc::clone(&world), tally.clone(), tally.tasks.enter());
+            let code = async move {
                 let _alive = alive;
-                executor::run(&world, number, executor, &tally).await
-            });
+                executor::run(&its_world, number, executor, &tally).await
+            };
+            if let Ok(seat) = n.try_reserve() {
+                seat.task().name(name).spawn(code);
+            } else {
+                world.board.queued(rows.executors[executor]);
+                n.task().name(name).spawn(code);
+            }
         }
         // The scope waits for them; nobody has to.
         Ok(())
     })
     .named(session.name.clone());
+    // The same for all sessions: who is over it waits for its turn, and if its session ends first, never starts.
+    let scope = match &world.executors_at_once {
+        Some(limit) => scope.limit(limit),
+        None => scope,
+    };
 
     let outcome = SESSION.limit(scope, session.limits).outcome().await;
     world.board.all_ended(rows.executors.iter().copied());

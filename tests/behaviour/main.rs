@@ -33,6 +33,7 @@ mod root;
 mod scope_local;
 mod scoped;
 mod shield;
+mod shielded_child;
 mod sizes;
 mod spawning;
 mod start;

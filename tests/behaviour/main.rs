@@ -7,6 +7,7 @@ mod attributes;
 mod blocking;
 mod borrowed;
 mod cancellation;
+mod conformance_jo;
 mod dead_child;
 mod deadline;
 mod dropped_scope;

@@ -22,7 +22,7 @@ use crate::hold::Hold;
 use crate::node::{Node, REFUSING};
 use crate::present::Label;
 use crate::root;
-use crate::rt::{self, JoinHandle};
+use crate::rt::{self, Handle, JoinHandle};
 use crate::values::{self, Within};
 use crate::wake::{drop_quietly, refuse_in_turn};
 
@@ -189,6 +189,20 @@ where
     let task = rt::spawn(AmbientTask::new(admitted, future));
     owner.own_task(id, &task, place);
     task
+}
+
+/// Runs what has to run though its scope has ended, as a task of the root's that no cancellation stops. Gives it back if
+/// the root has ended, too.
+pub(crate) fn run_late<F>(runtime: &Handle, future: F, place: &'static Location<'static>) -> Result<(), F>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let _entered = runtime.enter();
+    let Some(owner) = root::current() else { return Err(future) };
+    let Some(admitted) = owner.admit_ambient(place) else { return Err(future) };
+    let task = rt::spawn(AmbientTask::shielded(admitted, future));
+    owner.books().ambient.push_shielded(task.abort_handle(), place);
+    Ok(())
 }
 
 /// A task that was refused (P7): its code is dropped unpolled. Only Tokio can make the `JoinError`

@@ -434,7 +434,10 @@ impl Books {
         work.wake(self.observer.take());
         work.wake(self.waiters.take());
         work.discard(node, self.policy.take());
-        work.discard(node, self.token.take());
+        if let Some(token) = self.token.take() {
+            // Whoever still watches it is to know that the scope is over.
+            work.cancel_token(token);
+        }
         if let Some(shield) = self.shield.take() {
             work.unshield(shield.into_frames(), node);
         }

@@ -9,8 +9,9 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sc_core::{Member, ScopeEnd};
+use sc_core::{FailureRecord, Member, ScopeEnd};
 
+use crate::ambient;
 use crate::books::RunningFinalizer;
 use crate::child::FinalizerOutput;
 use crate::drive;
@@ -31,7 +32,7 @@ where
     E: Debug + Send + 'static,
 {
     let values = values::inherited();
-    let refused = {
+    let late = {
         let mut books = node.books();
         let timeout = books.finalizer_timeout;
         let boxed = Box::new(move |end: ScopeEnd| run::<F, Fut, E>(finalizer, end, timeout, place, values));
@@ -39,13 +40,31 @@ where
             books.finalizers.push(boxed);
             None
         } else {
-            Some(boxed)
+            Some((boxed, books.scope.end()))
         }
     };
-    // Nobody can spawn or defer while finalizers run: every handle is gone by then.
-    if let Some(finalizer) = refused {
-        events::say(&Notice::Refused { origin: node.origin().clone(), place });
-        if let Some(panic) = drop_quietly(finalizer) {
+    if let Some((finalizer, end)) = late {
+        run_late(node, finalizer, end, place);
+    }
+}
+
+/// The scope has closed, or its finalizers have begun: its owner is a value that outlived it. The finalizer runs all the
+/// same (P10), now, as a task of the root's.
+fn run_late(
+    node: &Arc<Node>,
+    finalizer: impl FnOnce(ScopeEnd) -> RunningFinalizer + Send + 'static,
+    end: ScopeEnd,
+    place: &'static Location<'static>,
+) {
+    let origin = node.origin().clone();
+    let late = async move {
+        if let Some(failure) = finalizer(end).await {
+            crate::hook::unhandled(&origin, FailureRecord { member: Member::finalizer().at(place), failure });
+        }
+    };
+    if let Err(unrun) = ambient::run_late(node.runtime(), late, place) {
+        events::say(&Notice::Unrun { origin: node.origin().clone(), finalizers: 1 });
+        if let Some(panic) = drop_quietly(unrun) {
             node.own_failure(Member::finalizer(), panic);
         }
     }

@@ -140,8 +140,8 @@ impl<E> Scope<E> {
         Cancellation::new(&self.node)
     }
 
-    /// A token for code that takes one: cancelled with the scope. Cancelling the token does not
-    /// cancel the scope.
+    /// A token for code that takes one: cancelled with the scope, and when it has ended. Cancelling the token does
+    /// not cancel the scope.
     pub fn token(&self) -> CancellationToken {
         self.node.token()
     }
@@ -319,7 +319,8 @@ impl<E: Debug + Send + 'static> Scope<E> {
     /// It is shielded: the scope's cancellation and deadline do not reach it; it has the time of
     /// `finalizer_timeout` (5 s by default). An error or panic of it is a failure of the scope, but masks no
     /// earlier one and keeps no other finalizer from running. Only the end of the runtime drops
-    /// finalizers unrun.
+    /// finalizers unrun. (An [`OwnedScope`](crate::OwnedScope) can be given one when it has closed: that runs at once, as a
+    /// task of the root's.)
     ///
     /// # Examples
     ///
@@ -496,7 +497,7 @@ impl Node {
     pub(crate) fn token(&self) -> CancellationToken {
         let (token, cancelled) = {
             let mut books = self.books();
-            let cancelled = books.scope.cancelled().is_some();
+            let cancelled = books.scope.cancelled().is_some() || books.scope.phase() == sc_core::Phase::Closed;
             (books.token.get_or_insert_with(CancellationToken::new).clone(), cancelled)
         };
         if cancelled {

@@ -143,7 +143,6 @@ async fn what_waits_for_the_cancellation_goes_on_once_after_it_unless_it_was_cal
 
 /// JO-CF-08, JO-AF-07.
 #[test]
-#[ignore = "it is not: the token of a scope that ended well is dropped when the scope closes"]
 fn a_token_is_cancelled_when_its_scope_has_ended_well() {
     both_flavours(|| async {
         let mut kept = None;

@@ -8,6 +8,7 @@ mod blocking;
 mod borrowed;
 mod cancellation;
 mod conformance_jo;
+mod conformance_tk;
 mod dead_child;
 mod deadline;
 mod dropped_scope;

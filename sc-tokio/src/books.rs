@@ -196,6 +196,8 @@ pub(crate) struct Books {
     pub(crate) token: Option<CancellationToken>,
     pub(crate) policy: Option<Box<dyn Judge>>,
     pub(crate) judging: bool,
+    /// A program's root whose main function has returned: what failed since, in words.
+    pub(crate) failed_late: Option<Vec<String>>,
     /// What makes this scope a shield.
     pub(crate) shield: Option<Box<Shield>>,
     /// Members that are not to be stopped yet.
@@ -240,6 +242,7 @@ impl Books {
             token: None,
             policy,
             judging: false,
+            failed_late: None,
             shield: None,
             shielded: Shielded::default(),
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::Context;
 
 use crate::node::Node;
-use crate::rt::{Instant, RuntimeId, Sleep, id_of, sleep_until};
+use crate::rt::{Instant, RuntimeId, Sleep, id_of, sleep_until, unconstrained};
 use crate::teardown::By;
 
 /// Runtimes that were found to have no timer. Messages about slow ends and the default bound of
@@ -43,7 +43,8 @@ impl Carrier {
             return;
         }
         let Some(timer) = &mut self.timer else { return };
-        if timer.as_mut().poll(cx).is_ready() {
+        // Without the cooperative budget of the task, which the body may have spent.
+        if Pin::new(&mut unconstrained(timer.as_mut())).poll(cx).is_ready() {
             self.armed = None;
             node.tick();
         }

@@ -91,7 +91,7 @@ pub use sc_macros::main;
 
 /// `#[tokio::test]` with a root scope around the body; takes the same arguments.
 ///
-/// The test fails if it leaves tasks behind, and says where they were spawned. (They are cancelled and joined in any
+/// The test fails if it leaves tasks behind, and says where they were spawned; also if a task panics when the body is done. (They are cancelled and joined in any
 /// case, so that they cannot disturb another test.)
 ///
 /// # Examples

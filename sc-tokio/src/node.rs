@@ -414,6 +414,30 @@ impl Node {
         }
     }
 
+    pub(crate) fn phase(&self) -> sc_core::Phase {
+        self.books().scope.phase()
+    }
+
+    /// Cancels the scope whose deadline holds here, if that has passed and nobody has noticed.
+    pub(crate) fn expire_if_due(self: &Arc<Self>) {
+        let mut next = Some(Arc::clone(self));
+        while let Some(node) = next {
+            let (is_due, owns, up) = {
+                let books = node.books();
+                let Some(deadline) = books.scope.deadline() else { return };
+                let is_due = books.scope.cancelled().is_none() && deadline.has_passed(Instant::now().into_std());
+                (is_due, books.scope.owns_deadline(), books.inherits_from())
+            };
+            if !is_due {
+                return;
+            }
+            if owns {
+                return node.tick();
+            }
+            next = up;
+        }
+    }
+
     /// When this scope was cancelled.
     pub(crate) fn cancelled_at(&self) -> Option<Instant> {
         self.books().scope.cancelled_at().map(Instant::from_std)

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use sc_core::{CancelRequest, Cancelled, Failure, FailureRecord, Outcome, OutcomeKind, Reason, Supervise};
@@ -157,12 +157,16 @@ impl Root {
     #[track_caller]
     pub fn run<F: Future>(self, main: F) -> impl Future<Output = RootEnd<F::Output>> {
         let patient = self.patient;
+        let kept = Arc::new(OnceLock::new());
+        let keep = Arc::clone(&kept);
         let scope = NurseryBuilder::new(async move {
             let nursery = Nursery::<Infallible>::open();
             let node = Arc::clone(nursery.node());
+            let _ = keep.set(Arc::clone(&node));
             let _registered = Registered::new(id_of(node.runtime()), &node);
             let body = async {
                 let value = main.await;
+                node.books().failed_late = Some(Vec::new());
                 let left = left_behind(&node, patient).await;
                 node.cancel(CancelRequest::because(Reason::MainReturned));
                 Ok((value, left))
@@ -172,7 +176,10 @@ impl Root {
         let scope = scope.rooted().named("root").policy(Supervise).outcome();
         async move {
             match end(scope.await) {
-                Ok(ended) => ended,
+                Ok(ended) => {
+                    let late = kept.get().and_then(|node: &Arc<Node>| node.books().failed_late.take());
+                    RootEnd { late: late.unwrap_or_default(), ..ended }
+                }
                 // The scope around this root is cancelled, and about to drop the frame that awaits us.
                 Err(cancelled) if cancelled.is_inherited() => std::future::pending().await,
                 Err(cancelled) => {
@@ -205,7 +212,7 @@ fn end<T>(outcome: Outcome<(T, Vec<&'static Location<'static>>), Infallible>) ->
     }
     match (primary, value, cancelled) {
         (Some(Failure::Panic(panic)), ..) => panic.resume(),
-        (_, Some((value, left)), _) => Ok(RootEnd { value, left, report }),
+        (_, Some((value, left)), _) => Ok(RootEnd { value, left, late: Vec::new(), report }),
         (_, None, Some(cancelled)) => Err(cancelled),
         (_, None, None) => unreachable!("a scope without a value has failed or was cancelled"),
     }
@@ -237,6 +244,7 @@ async fn left_behind(node: &Arc<Node>, patient: bool) -> Vec<&'static Location<'
 pub struct RootEnd<T> {
     value: T,
     left: Vec<&'static Location<'static>>,
+    late: Vec<String>,
     report: sc_core::Report,
 }
 
@@ -257,6 +265,12 @@ impl<T> RootEnd<T> {
         &self.left
     }
 
+    /// The panics of tasks after the main future had returned, when nobody was left to read their handles: who, and the message.
+    /// At most [`FAILURES_KEPT`](crate::FAILURES_KEPT); the failure hook is told of them, too.
+    pub fn failed_late(&self) -> &[String] {
+        &self.late
+    }
+
     /// Counts and durations.
     pub const fn report(&self) -> &sc_core::Report {
         &self.report
@@ -273,13 +287,20 @@ pub async fn run_main<R, F: Future<Output = R>>(main: F) -> R {
 ///
 /// # Panics
 ///
-/// If the test left tasks behind.
+/// If the test left tasks behind, or one of them panicked when its body was done.
 #[doc(hidden)]
 pub async fn run_test<R, F: Future<Output = R>>(test: F) -> R {
     let ended = Root { patient: true }.run(test).await;
     let left = ended.left_behind();
     let places: Vec<_> = left.iter().map(ToString::to_string).collect();
     assert!(left.is_empty(), "the test left {} tasks behind, spawned at:\n  {}", left.len(), places.join("\n  "));
+    let late = ended.failed_late();
+    assert!(
+        late.is_empty(),
+        "{} tasks failed when the body of the test was done:\n  {}",
+        late.len(),
+        late.join("\n  ")
+    );
     ended.into_value()
 }
 

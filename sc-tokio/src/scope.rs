@@ -471,11 +471,13 @@ impl Node {
 
 impl<E> fmt::Debug for Scope<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Each looks into the books for itself.
+        let (phase, len) = (self.node.phase(), self.len());
         f.debug_struct("Scope")
             .field("id", &self.id())
             .field("name", &self.name())
-            .field("phase", &self.node.books().scope.phase())
-            .field("len", &self.len())
+            .field("phase", &phase)
+            .field("len", &len)
             .finish()
     }
 }

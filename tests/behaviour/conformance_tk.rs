@@ -139,7 +139,6 @@ fn what_fails_while_it_is_ended_with_the_program_reaches_the_hook() {
 // TK-SV-10
 #[sc_tokio::test]
 #[should_panic(expected = "of a task")]
-#[ignore = "it passes: what an ambient task panics with is told to the hook, and to nobody else"]
 async fn a_test_fails_whose_task_fails_when_its_body_is_done() {
     sc_tokio::spawn(async {
         yield_now().await;

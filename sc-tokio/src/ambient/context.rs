@@ -129,7 +129,7 @@ pub async fn cancelled() -> Cancelled {
 /// `Err` once the running code is cancelled; else gives the runtime a chance to run somebody else.
 ///
 /// For loops that never wait for anything: it spends Tokio's cooperative budget, so it yields now
-/// and then, and lets `?` leave the loop.
+/// and then, looks at the clock if there is a deadline, and lets `?` leave the loop.
 ///
 /// # Errors
 ///
@@ -140,7 +140,10 @@ pub async fn cancelled() -> Cancelled {
 /// Cancel safe.
 pub async fn checkpoint() -> Result<(), Cancelled> {
     rt::consume_budget().await;
-    match frame::current().and_then(|here| told(&here)) {
+    let Some(here) = frame::current() else { return Ok(()) };
+    // Code that never waits keeps whoever would notice from running.
+    here.node.expire_if_due();
+    match told(&here) {
         Some(cancelled) => Err(cancelled),
         None => Ok(()),
     }

@@ -13,11 +13,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use sc_core::{Cancelled, DeadChild, End, Failure, FailureRecord, Panic};
+use sc_core::{Cancelled, DeadChild, End, Failure, FailureRecord, Member, Panic};
 
 use crate::child::{Admitted, Life};
 use crate::drive;
-use crate::fault::BoxedError;
+use crate::fault::{BoxedError, Fault};
 use crate::frame::Ran;
 use crate::hold::Hold;
 use crate::node::Node;
@@ -176,6 +176,7 @@ fn end_life(life: &mut Life<Hold>, end: End<BoxedError>, destructor: Option<Pani
         };
         let member = life.member();
         for failure in failed.into_iter().chain(destructor.map(Failure::Panic)) {
+            note_late(life.node(), &member, &failure);
             crate::hook::unhandled(life.node().origin(), FailureRecord { member: member.clone(), failure });
         }
         life.record(end, None);
@@ -183,6 +184,15 @@ fn end_life(life: &mut Life<Hold>, end: End<BoxedError>, destructor: Option<Pani
         life.record(end, destructor);
     }
     life.release();
+}
+
+/// What fails when the main function has returned is told to whoever ran that, too: nobody is left to read a handle.
+fn note_late(root: &Arc<Node>, member: &Member, failure: &Fault) {
+    let Failure::Panic(panic) = failure else { return };
+    let mut books = root.books();
+    if let Some(late) = books.failed_late.as_mut().filter(|late| late.len() < sc_core::FAILURES_KEPT) {
+        late.push(format!("{member} {panic}"));
+    }
 }
 
 /// A closure that waits for a blocking thread, or is taken out of its queue.

@@ -33,6 +33,7 @@ mod root;
 mod scope_local;
 mod scoped;
 mod shield;
+mod shield_corners;
 mod sizes;
 mod spawning;
 mod start;

@@ -11,6 +11,7 @@ mod forgotten;
 mod fuse;
 mod odd;
 mod panics;
+mod panics_held;
 mod programs;
 mod runtime_end;
 mod scale;

@@ -385,3 +385,56 @@ impl Drop for ShieldedMember {
         drop(left);
     }
 }
+
+#[cfg(all(test, not(sc_shuttle)))]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::task::yield_now;
+
+    use crate::{Cancelled, OwnedScope, Ready, Scope, scope, shield};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn is_empty(s: &Scope<Cancelled>) -> bool {
+        let books = s.node().books();
+        let shielded = books.shielded.0.as_ref().is_none_or(|list| list.entries.is_empty() && list.timers.is_empty());
+        shielded
+            && books.nested.iter().next().is_none()
+            && books.graces.below(u64::MAX).is_empty()
+            && !books.stops.has_any()
+    }
+
+    /// P11.
+    #[tokio::test(start_paused = true)]
+    async fn a_scope_keeps_nothing_of_shields_starts_and_owned_scopes_that_are_over() {
+        let ended = scope(async |s: &Scope<Cancelled>| {
+            for round in 0..1_000_u32 {
+                shield(SECOND, yield_now()).await?;
+                let _ = tokio::join!(shield(SECOND, yield_now()), shield(SECOND, async {}));
+                s.task().shielded(SECOND).grace(SECOND).spawn(yield_now()).await;
+                let stopped = s.task().shielded(Duration::ZERO).spawn(std::future::pending::<()>());
+                yield_now().await;
+                stopped.cancel().await;
+                let late =
+                    s.task().grace(SECOND).timeout(Duration::ZERO).isolated().spawn(std::future::pending::<()>());
+                assert!(late.join().await.is_err());
+                let (round_too, _) =
+                    s.start(async move |ready: Ready<u32>| ready.signal(round)).await.expect("it signals");
+                assert_eq!(round_too, round);
+                let given_up = s.start(async |_unsignalled: Ready<()>| std::future::pending::<()>().await);
+                drop(given_up);
+                let owned = OwnedScope::<Cancelled>::under(s);
+                owned.spawn(std::future::pending::<()>());
+                drop(owned);
+            }
+            tokio::time::sleep(SECOND).await;
+            assert!(is_empty(s));
+            s.cancel("the end");
+            shield(SECOND, yield_now()).await?;
+            assert!(is_empty(s));
+            Ok(())
+        });
+        ended.await.expect("the body ended in a shield");
+    }
+}

@@ -113,6 +113,11 @@ impl Stops {
         self.single.remove(&id)
     }
 
+    #[cfg(test)]
+    pub(crate) fn has_any(&self) -> bool {
+        !self.single.is_empty()
+    }
+
     pub(crate) fn next(&self) -> Option<Instant> {
         let single = self.single.values().filter(|stop| !stop.due).filter_map(|stop| stop.at);
         let batches = self.batches.iter().filter(|batch| !batch.due).filter_map(|batch| batch.at);

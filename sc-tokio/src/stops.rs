@@ -113,7 +113,7 @@ impl Stops {
         self.single.remove(&id)
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(sc_shuttle)))]
     pub(crate) fn has_any(&self) -> bool {
         !self.single.is_empty()
     }

@@ -23,7 +23,8 @@ async fn program(fuse: Fuse) -> Outcome<(), Oops> {
         shields(f, n).await;
         owned(f, n).await;
         let code = f.clone();
-        VALUE.scope(f.bomb("value"), async { n.spawn(async move { code.steps("child with a value", 1).await }) }).await.await;
+        let child = async move { code.steps("child with a value", 1).await };
+        VALUE.sync_scope(f.bomb("value"), || n.spawn(child)).await;
         f.steps("body", 1).await;
         n.cancel(f.why_quiet());
         f.steps("body in its grace", 1).await;

@@ -248,7 +248,8 @@ impl Node {
         let refused = {
             let mut books = self.books();
             let stopped = books.scope.is_stopped() || books.stops.told(id).is_some_and(|told| told.due);
-            if stopped { Some(abort) } else { books.ambient.push(id, abort, place) }
+            // It runs already, and may have opened a shield: then it is aborted when that is over.
+            if stopped && !books.shielded.has(id) { Some(abort) } else { books.ambient.push(id, abort, place) }
         };
         if let Some(abort) = refused {
             abort.abort();

@@ -53,6 +53,7 @@ pub(crate) struct Parent {
 pub(crate) struct DaemonTold {
     pub(crate) id: u64,
     pub(crate) cancelled: Cancelled,
+    pub(crate) since: Instant,
     pub(crate) due: bool,
 }
 
@@ -181,6 +182,8 @@ pub(crate) struct Books {
     /// Tasks whose handles are Tokio's own.
     pub(crate) ambient: AmbientTasks,
     pub(crate) daemon: Option<DaemonTold>,
+    /// Since when its surroundings are cancelled; it may have been opened after that.
+    pub(crate) inherited_since: Option<Instant>,
     pub(crate) parked: ParkedOutputs,
     pub(crate) finalizers: Vec<Finalizer>,
     pub(crate) finalizer_timeout: Duration,
@@ -231,6 +234,7 @@ impl Books {
             latch: Latch::default(),
             ambient: AmbientTasks::default(),
             daemon: None,
+            inherited_since: None,
             parked: ParkedOutputs::default(),
             finalizers: Vec::new(),
             finalizer_timeout: Duration::ZERO,
@@ -275,6 +279,23 @@ impl Books {
     /// Whether the scope's cancellation drops this member now.
     pub(crate) fn is_stopped(&self, id: u64) -> bool {
         self.graces.is_due(id).unwrap_or_else(|| self.scope.is_stopped())
+    }
+
+    /// Since when the scope or its surroundings are cancelled, which is what the time of a shield counts from. Else whoever opens
+    /// scope after scope would get a new shield's time with each (P9).
+    pub(crate) fn cancelled_since(&self) -> Option<Instant> {
+        self.inherited_since.or_else(|| self.scope.cancelled_at().map(Instant::from_std))
+    }
+
+    /// Whether this member is to be dropped now, shields left aside.
+    pub(crate) fn is_due(&self, id: u64) -> bool {
+        if let Some(told) = self.stops.told(id) {
+            return told.due;
+        }
+        match &self.daemon {
+            Some(told) if told.id == id => told.due,
+            _ => self.scope.cancelled().is_some() && self.is_stopped(id),
+        }
     }
 
     /// When the scope's cancellation drops this member (`None`: never).
@@ -410,7 +431,7 @@ impl Books {
     }
 
     fn signal_daemon(&mut self, node: &Arc<Node>, id: u64, cancelled: Cancelled, work: &mut Work) {
-        self.daemon = Some(DaemonTold { id, cancelled, due: false });
+        self.daemon = Some(DaemonTold { id, cancelled, since: Instant::now(), due: false });
         node.raise(0);
         work.wake(self.present.take_wakers());
         work.wake(self.waiters.take());
@@ -442,7 +463,7 @@ impl Books {
             work.cancel_token(token);
         }
         if let Some(shield) = self.shield.take() {
-            work.unshield(shield.into_frames(), node);
+            work.unshield(shield.into_frames(), node.id());
         }
         work.closed(self.parent.take());
     }

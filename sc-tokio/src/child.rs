@@ -23,6 +23,7 @@ pub(crate) use attributes::{Attributes, Extra};
 pub use blocking::BlockingCx;
 pub(crate) use borrowed::BorrowedTask;
 pub use builder::TaskBuilder;
+pub(crate) use limited::end_frame;
 pub use output::{ChildOutput, FinalizerOutput, Never};
 pub(crate) use start::Starting;
 pub use start::{Ready, Start, StartError, StartFn, Unsignalled};

@@ -43,6 +43,16 @@ pub(crate) enum Who {
     Child { id: u64, daemon: bool },
 }
 
+impl Who {
+    /// As a number: that of the child.
+    pub(crate) const fn member(self) -> u64 {
+        match self {
+            Self::Body => crate::shield::BODY,
+            Self::Child { id, .. } => id,
+        }
+    }
+}
+
 /// The scopes that a frame has opened and not closed.
 ///
 /// Boxed twice over, since most frames open none and every child pays for the space.

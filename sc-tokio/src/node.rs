@@ -259,7 +259,7 @@ impl Node {
         self.inherit_since(now, cancelled, stop_at, work);
     }
 
-    /// As [`inherit`](Self::inherit), of a cancellation that may be older.
+    /// As [`inherit`](Self::inherit), of a cancellation that may be older than this scope.
     pub(crate) fn inherit_since(
         self: &Arc<Self>,
         since: Instant,
@@ -269,6 +269,9 @@ impl Node {
     ) {
         let mut books = self.books();
         if !self.begin_end_of_shield(&mut books, cancelled, since, work) {
+            if books.scope.cancelled().is_none() {
+                books.inherited_since = Some(since);
+            }
             let effects = books.scope.inherit(cancelled, stop_at, Instant::now().into_std());
             books.apply(self, effects, work);
         }
@@ -438,11 +441,6 @@ impl Node {
         }
     }
 
-    /// When this scope was cancelled.
-    pub(crate) fn cancelled_at(&self) -> Option<Instant> {
-        self.books().scope.cancelled_at().map(Instant::from_std)
-    }
-
     /// What is left until the deadline that holds.
     pub(crate) fn remaining(&self) -> Option<std::time::Duration> {
         let at = self.books().scope.deadline().map(Deadline::at)?;
@@ -521,6 +519,16 @@ impl Node {
             Some(told) => told.at.map(Instant::into_std),
             None if daemon => books.scope.daemon_stop_at(),
             None => books.stop_at(id),
+        }
+    }
+
+    /// Since when a member is told to stop.
+    pub(crate) fn told_since(&self, id: u64, daemon: bool) -> Option<Instant> {
+        let books = self.books();
+        match books.stops.told(id) {
+            Some(told) => Some(told.since),
+            None if daemon => books.daemon.as_ref().filter(|told| told.id == id).map(|told| told.since),
+            None => books.cancelled_since(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sc_core::{Cancelled, ChildId, Config, Deadline, Name, Origin, Policy, ScopeId, Told, Watch};
+use sc_core::{Cancelled, ChildId, Config, Deadline, Name, Origin, Policy, ScopeId, Watch};
 
 use crate::books::{Below, Books, Owner, Parent};
 use crate::frame::{self, Opener, Who};
@@ -236,7 +236,7 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
             books.scope.daemon_scope_opened(ChildId::new(id));
         }
         let cancelled = books.scope.cancelled().filter(|_| !by_daemon).cloned();
-        let since = books.scope.cancelled_at().map(Instant::from_std);
+        let since = books.cancelled_since();
         let cancelled = cancelled.map(|cancelled| (cancelled, books.scope.stop_at(), since));
         (slot, books.scope.deadline().filter(|_| !is_shield).cloned(), cancelled)
     };
@@ -269,9 +269,8 @@ fn told_alone(scope: &Arc<Node>, who: Who) -> Option<(Cancelled, Option<std::tim
     }
     match scope.status(id, daemon) {
         Status::Run => None,
-        Status::Told(cancelled, told) | Status::Stop(cancelled, told) => {
-            let since = scope.cancelled_at().filter(|_| told == Told::ByScope);
-            Some((cancelled, scope.told_until(id, daemon), since))
+        Status::Told(cancelled, _) | Status::Stop(cancelled, _) => {
+            Some((cancelled, scope.told_until(id, daemon), scope.told_since(id, daemon)))
         }
     }
 }

@@ -5,6 +5,7 @@
 //! books of their scopes ([`Shielded`]), since it is there that a frame asks whether it is to stop, and since a shield that
 //! nobody polls any more has to end in time all the same.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,15 +103,23 @@ fn shield_at<F: Future>(
 
 /// The code of a child that is shielded as a whole.
 pub(crate) async fn whole<F: Future>(limit: Duration, future: F, place: &'static Location<'static>) -> F::Output {
-    if let Ok(output) = shield_at(place, limit, future).await {
-        return output;
-    }
-    // The time is over: from here on the child stops as any other.
-    if let Some(Opener { node, who: Who::Child { id, .. }, .. }) = frame::current() {
-        node.unshield(id, None);
+    match shield_at(place, limit, future).await {
+        Ok(output) => return output,
+        // The time is over: from here on the child stops as any other.
+        Err(cancelled) if cancelled.is_inherited() => {
+            if let Some(Opener { node, who: Who::Child { id, .. }, .. }) = frame::current() {
+                node.unshield(id, None, Wake::Nobody);
+            }
+        }
+        // Its code awaited a child that could give no value, or missed the child's own deadline: the frame was the shield's, and
+        // is to be the child's.
+        Err(cancelled) => crate::child::end_frame(cancelled),
     }
     std::future::pending().await
 }
+
+/// Frames, as the scopes and the members that they are.
+pub(crate) type Frames = Vec<(Arc<Node>, u64)>;
 
 /// What makes a scope a shield.
 #[derive(Debug)]
@@ -118,7 +127,7 @@ pub(crate) struct Shield {
     limit: Duration,
     pending: Option<Pending>,
     /// The frames around it, in whose books it is listed.
-    frames: Vec<(Arc<Node>, u64)>,
+    frames: Frames,
 }
 
 /// The cancellation that a shield keeps out, and until when (`None`: for ever).
@@ -138,7 +147,7 @@ impl Shield {
         self.pending.as_ref().and_then(|pending| pending.at)
     }
 
-    pub(crate) fn into_frames(self) -> Vec<(Arc<Node>, u64)> {
+    pub(crate) fn into_frames(self) -> Frames {
         self.frames
     }
 
@@ -147,69 +156,107 @@ impl Shield {
     }
 }
 
-/// The members of a scope whose frames contain a shield, or which are shielded as a whole.
+/// A member of a scope and a shield in its frame; `None`: the member as a whole.
+type Key = (u64, Option<ScopeId>);
+
+/// The members of a scope whose frames contain a shield, or which are shielded as a whole. Sorted, since each of them asks
+/// when the scope is cancelled, and leaves one by one. Boxed, since most scopes have none.
 #[derive(Debug, Default)]
-pub(crate) struct Shielded(Vec<Entry>);
+pub(crate) struct Shielded(Option<Box<Listed>>);
+
+#[derive(Debug, Default)]
+struct Listed {
+    entries: BTreeMap<Key, Entry>,
+    /// When the time of those is over whose time runs.
+    timers: BTreeSet<(Instant, Key)>,
+}
 
 #[derive(Debug)]
 struct Entry {
-    member: u64,
-    /// `None`: the member as a whole.
     shield: Option<Arc<Node>>,
     over_at: Option<Instant>,
 }
 
 impl Shielded {
     pub(crate) fn has(&self, member: u64) -> bool {
-        self.0.iter().any(|entry| entry.member == member)
+        let Some(listed) = &self.0 else { return false };
+        listed.entries.range((member, None)..).next().is_some_and(|((first, _), _)| *first == member)
     }
 
     pub(crate) fn enter(&mut self, member: u64, shield: Option<Arc<Node>>) {
-        self.0.push(Entry { member, shield, over_at: None });
+        let key = (member, shield.as_ref().map(|node| node.id()));
+        self.0.get_or_insert_default().entries.insert(key, Entry { shield, over_at: None });
     }
 
     /// Takes one off the list. To be dropped without the lock.
     #[must_use]
     pub(crate) fn leave(&mut self, member: u64, shield: Option<ScopeId>) -> Option<Arc<Node>> {
-        let id_of = |entry: &Entry| entry.shield.as_ref().map(|node| node.id());
-        let index = self.0.iter().position(|entry| entry.member == member && id_of(entry) == shield)?;
-        self.0.swap_remove(index).shield
+        let listed = self.0.as_mut()?;
+        let entry = listed.entries.remove(&(member, shield))?;
+        if let Some(at) = entry.over_at {
+            listed.timers.remove(&(at, (member, shield)));
+        }
+        entry.shield
     }
 
-    fn expect_end(&mut self, shield: ScopeId, at: Instant) {
-        for entry in &mut self.0 {
-            if entry.shield.as_ref().is_some_and(|node| node.id() == shield) {
-                entry.over_at = Some(at);
+    fn expect_end(&mut self, member: u64, shield: ScopeId, at: Instant) {
+        let Some(listed) = &mut self.0 else { return };
+        let key = (member, Some(shield));
+        if let Some(entry) = listed.entries.get_mut(&key) {
+            if let Some(earlier) = entry.over_at.replace(at) {
+                listed.timers.remove(&(earlier, key));
             }
+            listed.timers.insert((at, key));
         }
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.0.iter().filter_map(|entry| entry.over_at).min()
+        Some(self.0.as_ref()?.timers.first()?.0)
     }
 
     /// The shields whose time is over. Each is given once.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<Arc<Node>> {
-        let due = self.0.iter_mut().filter(|entry| entry.over_at.is_some_and(|at| at <= now));
-        due.filter_map(|entry| {
-            entry.over_at = None;
-            entry.shield.clone()
-        })
-        .collect()
+        let Some(listed) = &mut self.0 else { return Vec::new() };
+        let mut due = Vec::new();
+        while let Some((_, key)) = listed.timers.first().copied().filter(|(at, _)| *at <= now) {
+            listed.timers.pop_first();
+            if let Some(entry) = listed.entries.get_mut(&key) {
+                entry.over_at = None;
+                due.extend(entry.shield.clone());
+            }
+        }
+        due
+    }
+}
+
+/// Whom the end of a shield wakes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// It ends in a poll of the frames around it, which look for themselves after that.
+    Nobody,
+    /// All who wait: which of them has to look is cheaper to find out by asking.
+    Everybody,
+}
+
+impl Wake {
+    /// For a shield that ends here and now.
+    pub(crate) fn around(frames: &[(Arc<Node>, u64)]) -> Self {
+        let here = frame::current();
+        let is_here = frames
+            .first()
+            .zip(here)
+            .is_some_and(|((node, member), here)| Arc::ptr_eq(node, &here.node) && *member == here.who.member());
+        if is_here { Self::Nobody } else { Self::Everybody }
     }
 }
 
 /// The frames that are polled and dropped together with the one that opens a shield: that frame, and those around it up to
 /// the next task.
-fn frames_around(opener: &Opener) -> Vec<(Arc<Node>, u64)> {
+fn frames_around(opener: &Opener) -> Frames {
     let mut frames = Vec::new();
     let (mut node, mut who, mut in_future) = (Arc::clone(&opener.node), opener.who, opener.in_future);
     loop {
-        let member = match who {
-            Who::Body => BODY,
-            Who::Child { id, .. } => id,
-        };
-        frames.push((Arc::clone(&node), member));
+        frames.push((Arc::clone(&node), who.member()));
         if !in_future {
             return frames;
         }
@@ -250,8 +297,8 @@ impl Node {
             self.end_shield(books, work);
             return true;
         }
-        for (node, _) in &shield.frames {
-            work.expect_end_of_shield(node, self.id(), at);
+        for (node, member) in &shield.frames {
+            work.expect_end_of_shield(node, *member, self.id(), at);
         }
         // Not of its own: whoever looks inside sees how long is left, and the expiry is the outer cancellation's.
         let deadline = Deadline::new(at.into_std(), cancelled.origin().clone(), Some(shield.limit));
@@ -264,7 +311,7 @@ impl Node {
     fn end_shield(self: &Arc<Self>, books: &mut Books, work: &mut Work) {
         let Some(shield) = books.shield.take() else { return };
         let Shield { pending, frames, .. } = *shield;
-        work.unshield(frames, self);
+        work.unshield(frames, self.id());
         if let Some(Pending { cancelled, .. }) = pending {
             let now = Instant::now().into_std();
             let effects = books.scope.inherit(&cancelled, Some(now), now);
@@ -289,26 +336,26 @@ impl Node {
     }
 
     /// A shield that this scope is around of will be over at this instant.
-    pub(crate) fn expect_end_of_shield(&self, shield: ScopeId, at: Instant) {
-        self.books().shielded.expect_end(shield, at);
+    pub(crate) fn expect_end_of_shield(&self, member: u64, shield: ScopeId, at: Instant) {
+        self.books().shielded.expect_end(member, shield, at);
         self.rearm();
     }
 
     /// A member of this scope is not, or no longer so much, shielded.
-    pub(crate) fn unshield(self: &Arc<Self>, member: u64, shield: Option<ScopeId>) {
+    pub(crate) fn unshield(self: &Arc<Self>, member: u64, shield: Option<ScopeId>, wake: Wake) {
         let mut work = Work::default();
         let left = {
             let mut books = self.books();
             let left = books.shielded.leave(member, shield);
-            if books.scope.cancelled().is_some() || self.has_stops() {
+            // If its time comes later, it is told then.
+            if books.is_due(member) && !books.shielded.has(member) {
                 self.raise(0);
                 books.changed = true;
-                work.wake(books.present.take_wakers());
-                work.wake(books.carrier.take());
-                let stopped = books.scope.is_stopped() || books.stops.told(member).is_some_and(|told| told.due);
-                if stopped && !books.shielded.has(member) {
-                    work.abort(books.ambient.take_one(member));
+                if wake == Wake::Everybody {
+                    work.wake(books.present.take_wakers());
                 }
+                work.wake(books.carrier.take());
+                work.abort(books.ambient.take_one(member));
             }
             left
         };
@@ -333,6 +380,61 @@ impl ShieldedMember {
 
 impl Drop for ShieldedMember {
     fn drop(&mut self) {
-        self.node.unshield(self.member, None);
+        // The member has ended; there is nobody to tell.
+        let left = self.node.books().shielded.leave(self.member, None);
+        drop(left);
+    }
+}
+
+#[cfg(all(test, not(sc_shuttle)))]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::task::yield_now;
+
+    use crate::{Cancelled, OwnedScope, Ready, Scope, scope, shield};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn is_empty(s: &Scope<Cancelled>) -> bool {
+        let books = s.node().books();
+        let shielded = books.shielded.0.as_ref().is_none_or(|list| list.entries.is_empty() && list.timers.is_empty());
+        shielded
+            && books.nested.iter().next().is_none()
+            && books.graces.below(u64::MAX).is_empty()
+            && !books.stops.has_any()
+    }
+
+    /// P11.
+    #[tokio::test(start_paused = true)]
+    async fn a_scope_keeps_nothing_of_shields_starts_and_owned_scopes_that_are_over() {
+        let ended = scope(async |s: &Scope<Cancelled>| {
+            for round in 0..1_000_u32 {
+                shield(SECOND, yield_now()).await?;
+                let _ = tokio::join!(shield(SECOND, yield_now()), shield(SECOND, async {}));
+                s.task().shielded(SECOND).grace(SECOND).spawn(yield_now()).await;
+                let stopped = s.task().shielded(Duration::ZERO).spawn(std::future::pending::<()>());
+                yield_now().await;
+                stopped.cancel().await;
+                let late =
+                    s.task().grace(SECOND).timeout(Duration::ZERO).isolated().spawn(std::future::pending::<()>());
+                assert!(late.join().await.is_err());
+                let (round_too, _) =
+                    s.start(async move |ready: Ready<u32>| ready.signal(round)).await.expect("it signals");
+                assert_eq!(round_too, round);
+                let given_up = s.start(async |_unsignalled: Ready<()>| std::future::pending::<()>().await);
+                drop(given_up);
+                let owned = OwnedScope::<Cancelled>::under(s);
+                owned.spawn(std::future::pending::<()>());
+                drop(owned);
+            }
+            tokio::time::sleep(SECOND).await;
+            assert!(is_empty(s));
+            s.cancel("the end");
+            shield(SECOND, yield_now()).await?;
+            assert!(is_empty(s));
+            Ok(())
+        });
+        ended.await.expect("the body ended in a shield");
     }
 }

@@ -75,6 +75,8 @@ pub(crate) fn enlist(node: &Arc<Node>, id: u64, daemon: bool) -> Option<Enlisted
         // Nobody waits here yet; the child looks before its first poll.
         if let Some(node) = target.stop() {
             node.begin_epoch();
+            // Somebody has to time its grace, and may be parked (P9).
+            node.rearm();
         }
     }
     ticket.map(|ticket| Enlisted { root, ticket })

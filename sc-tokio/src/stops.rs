@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sc_core::{CancelRequest, Cancelled, Reason};
 
@@ -14,6 +15,7 @@ use crate::shield::Shielded;
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) cancelled: Cancelled,
+    pub(crate) since: Instant,
     /// When its grace ends; `None`: never.
     pub(crate) at: Option<Instant>,
     pub(crate) due: bool,
@@ -29,6 +31,7 @@ pub(crate) struct Batch {
     /// Children with a smaller number were present.
     below: u64,
     cancelled: Cancelled,
+    since: Instant,
     at: Option<Instant>,
     due: bool,
 }
@@ -48,6 +51,7 @@ pub(crate) struct Stops {
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) cancelled: Cancelled,
+    pub(crate) since: Instant,
     /// The grace is over: drop at the next await.
     pub(crate) due: bool,
     /// When it is; `None`: never.
@@ -82,10 +86,10 @@ impl Stops {
         &mut self,
         below: u64,
         cancelled: Cancelled,
-        at: Option<Instant>,
-        due: bool,
+        since: Instant,
+        grace: Duration,
     ) -> Option<Batch> {
-        let batch = Batch { below, cancelled, at, due };
+        let batch = Batch { below, cancelled, since, at: since.checked_add(grace), due: grace.is_zero() };
         if self.batches.last().is_some_and(|last| last.below == below) {
             // Nobody came since: they have been told, and the first reason wins (P6).
             return Some(batch);
@@ -97,16 +101,21 @@ impl Stops {
 
     pub(crate) fn told(&self, id: u64) -> Option<Told> {
         if let Some(stop) = self.single.get(&id) {
-            return Some(Told { cancelled: stop.cancelled.clone(), due: stop.due, at: stop.at });
+            return Some(Told { cancelled: stop.cancelled.clone(), since: stop.since, due: stop.due, at: stop.at });
         }
         // In the order they were told: the first that a child was present at is the one it obeys.
         let batch = self.batches.iter().find(|batch| id < batch.below)?;
-        Some(Told { cancelled: batch.cancelled.clone(), due: batch.due, at: batch.at })
+        Some(Told { cancelled: batch.cancelled.clone(), since: batch.since, due: batch.due, at: batch.at })
     }
 
     /// The child has ended. Gives back what is to be dropped without the lock.
     pub(crate) fn ended(&mut self, id: u64) -> Option<Stop> {
         self.single.remove(&id)
+    }
+
+    #[cfg(all(test, not(sc_shuttle)))]
+    pub(crate) fn has_any(&self) -> bool {
+        !self.single.is_empty()
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
@@ -147,7 +156,7 @@ impl Stops {
 }
 
 impl Books {
-    /// Tells a child to stop, from inside. Whether its grace is over, so that somebody has to make it look, and what is to
+    /// Tells a child to stop, from inside. Whether it is to be dropped now, so that somebody has to make it look, and what is to
     /// be dropped without the lock; `None` if it was told before: the first reason wins (P6), and the instant that came
     /// with it (P9).
     pub(crate) fn stop_one(
@@ -168,9 +177,10 @@ impl Books {
         }
         let cancelled = self.scope.notice(CancelRequest::because(reason));
         let grace = self.graces.length(id).or(self.scope.config().grace).unwrap_or_default();
-        // A shield inside it is left alone, which an abort would not do.
-        let due = grace.is_zero() && !self.shielded.has(id);
-        Some(self.stops.one(id, Stop { cancelled, at: now.checked_add(grace), due, task, aborts }))
+        let stop = Stop { cancelled, since: now, at: now.checked_add(grace), due: grace.is_zero(), task, aborts };
+        let (due, late) = self.stops.one(id, stop);
+        // A shield inside it is left alone, which an abort would not do; the child looks when that is over.
+        Some((due && !self.shielded.has(id), late))
     }
 }
 
@@ -202,10 +212,10 @@ impl Node {
             let mut retired = Vec::new();
             for (id, grace) in books.graces.below(below) {
                 let (cancelled, at) = (cancelled.clone(), now.checked_add(grace));
-                retired
-                    .push(books.stops.one(id, Stop { cancelled, at, due: grace.is_zero(), task: None, aborts: false }));
+                let stop = Stop { cancelled, since: now, at, due: grace.is_zero(), task: None, aborts: false };
+                retired.push(books.stops.one(id, stop));
             }
-            (retired, books.stops.all_below(below, cancelled, now.checked_add(grace), grace.is_zero()))
+            (retired, books.stops.all_below(below, cancelled, now, grace))
         };
         drop(retired);
         self.wake_present();

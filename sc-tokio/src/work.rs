@@ -14,6 +14,7 @@ use crate::hold::Hold;
 use crate::judge;
 use crate::node::Node;
 use crate::rt::{AbortHandle, CancellationToken};
+use crate::shield::{Frames, Wake};
 use crate::wake::{drop_quietly, wake_all};
 
 /// What an ancestor's change means for a scope below.
@@ -36,10 +37,10 @@ struct Todo {
     below: VecDeque<(Arc<Node>, Change)>,
     closed: Vec<Parent>,
     tokens: Vec<CancellationToken>,
-    /// Shields whose time runs: in whose books, which, until when.
-    ends_of_shields: Vec<(Arc<Node>, ScopeId, crate::rt::Instant)>,
+    /// Shields whose time runs: in whose books, around whom, which, until when.
+    ends_of_shields: Vec<(Arc<Node>, u64, ScopeId, crate::rt::Instant)>,
     /// Members that are shielded no longer, and by which shield.
-    unshielded: Vec<(Arc<Node>, u64, Arc<Node>)>,
+    unshielded: Vec<(Frames, ScopeId)>,
     aborts: Vec<AbortHandle>,
     released: Vec<Hold>,
     wakers: Vec<Waker>,
@@ -83,13 +84,18 @@ impl Work {
         self.todo().tokens.push(token);
     }
 
-    pub(crate) fn expect_end_of_shield(&mut self, node: &Arc<Node>, shield: ScopeId, at: crate::rt::Instant) {
-        self.todo().ends_of_shields.push((Arc::clone(node), shield, at));
+    pub(crate) fn expect_end_of_shield(
+        &mut self,
+        node: &Arc<Node>,
+        member: u64,
+        shield: ScopeId,
+        at: crate::rt::Instant,
+    ) {
+        self.todo().ends_of_shields.push((Arc::clone(node), member, shield, at));
     }
 
-    pub(crate) fn unshield(&mut self, frames: Vec<(Arc<Node>, u64)>, shield: &Arc<Node>) {
-        let frames = frames.into_iter().map(|(node, member)| (node, member, Arc::clone(shield)));
-        self.todo().unshielded.extend(frames);
+    pub(crate) fn unshield(&mut self, frames: Frames, shield: ScopeId) {
+        self.todo().unshielded.push((frames, shield));
     }
 
     pub(crate) fn abort(&mut self, tasks: impl IntoIterator<Item = AbortHandle>) {
@@ -159,11 +165,14 @@ impl Todo {
             // Runs the wakers of whoever waits for the token.
             let _ = drop_quietly(CancelOnDrop(token));
         }
-        for (node, shield, at) in self.ends_of_shields.drain(..) {
-            node.expect_end_of_shield(shield, at);
+        for (node, member, shield, at) in self.ends_of_shields.drain(..) {
+            node.expect_end_of_shield(member, shield, at);
         }
-        for (node, member, shield) in self.unshielded.drain(..) {
-            node.unshield(member, Some(shield.id()));
+        for (frames, shield) in self.unshielded.drain(..) {
+            let wake = Wake::around(&frames);
+            for (node, member) in frames {
+                node.unshield(member, Some(shield), wake);
+            }
         }
         // Before the wakers: a queued blocking closure that is woken is taken out of its queue.
         for abort in self.aborts.drain(..) {

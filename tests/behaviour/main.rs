@@ -36,6 +36,7 @@ mod scope_local;
 mod scoped;
 mod shield;
 mod shielded_child;
+mod shield_corners;
 mod sizes;
 mod spawning;
 mod start;

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use sc_tokio::{Cancelled, Failure, OutcomeKind, Reason, Root, nursery};
+use sc_tokio::{Cancelled, Failure, Nursery, OutcomeKind, Reason, Root, Scope, nursery};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -135,4 +135,28 @@ async fn without_a_root_of_the_programs_there_is_no_shutdown() {
     })
     .await
     .unwrap();
+}
+
+/// P9: the scope's driver is parked, and has to learn that there is a grace to be timed.
+#[tokio::test(start_paused = true)]
+async fn who_is_started_late_by_a_sibling_is_dropped_at_the_end_of_its_grace() {
+    for own in [false, true] {
+        let started = Instant::now();
+        let program = nursery!(async |n: &Nursery<'_, Cancelled>| {
+            n.spawn_with(async move |n: &Scope<Cancelled>| {
+                sleep(SECOND).await;
+                sc_tokio::root().begin_shutdown();
+                let task = n.task().until_shutdown();
+                let task = if own { task.grace(2 * SECOND) } else { task };
+                task.spawn(pending::<()>());
+            });
+            Ok(())
+        })
+        .grace(2 * SECOND)
+        .warn_after(Duration::MAX);
+        let program = Root::new().run(program.into_future());
+        let outcome = tokio::time::timeout(100 * SECOND, program).await.expect("it is dropped");
+        assert!(outcome.into_value().is_ok(), "a stop from inside is no failure");
+        assert_eq!(started.elapsed(), 3 * SECOND, "own grace: {own}");
+    }
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use sc_tokio::{Cancelled, nursery};
 
+use crate::features::FEATURES;
 use crate::programs::{PROGRAMS, Program, World};
 use crate::support::{parallel, paused, until};
 
@@ -107,7 +108,7 @@ async fn run(program: Program, frame: Frame, fate: Fate, polls: usize) -> bool {
 
 /// All programs in a frame, each with one more poll until it is done.
 async fn every_poll(frame: Frame, fate: Fate, least: usize) {
-    for (name, program) in PROGRAMS {
+    for (name, program) in PROGRAMS.iter().chain(FEATURES) {
         let mut polls = 0;
         loop {
             CASE.with(|case| case.set(Some((name, polls))));

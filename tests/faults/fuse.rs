@@ -59,6 +59,11 @@ impl Fuse {
         drop(joined);
     }
 
+    /// An outcome held the panic so often.
+    pub(crate) fn joined_more(&self, times: usize) {
+        self.0.joined.fetch_add(times, Ordering::SeqCst);
+    }
+
     /// How often a handle was given the panic.
     pub(crate) fn joined(&self) -> usize {
         self.0.joined.load(Ordering::SeqCst)

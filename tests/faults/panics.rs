@@ -172,8 +172,15 @@ fn is_injected(fuse: &Fuse, payload: &(dyn Any + Send)) -> bool {
     payload.downcast_ref::<String>().is_some_and(|text| text == fuse.text())
 }
 
-/// Runs the program with one panic, and drops it after so many polls. Gives whether the fuse fired.
 async fn run(n: usize, polls: usize) -> bool {
+    run_of(program, n, polls).await
+}
+
+/// Runs a program with one panic, and drops it after so many polls. Gives whether the fuse fired.
+pub(crate) async fn run_of<F>(program: impl FnOnce(Fuse) -> F, n: usize, polls: usize) -> bool
+where
+    F: Future<Output = Outcome<(), Oops>>,
+{
     let fuse = Fuse::new(n);
     let ended = poll_for(polls, None, program(fuse.clone())).await;
     let mut delivered = fuse.joined();

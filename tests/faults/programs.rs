@@ -18,26 +18,26 @@ pub(crate) struct World {
     pub(crate) tasks: Live,
     /// Values in the futures of scopes, and outputs that wait in there.
     pub(crate) futures: Live,
-    registered: Arc<AtomicUsize>,
-    ran: Arc<AtomicUsize>,
+    pub(crate) registered: Arc<AtomicUsize>,
+    pub(crate) ran: Arc<AtomicUsize>,
 }
 
 impl World {
-    fn task(&self) -> Guard {
+    pub(crate) fn task(&self) -> Guard {
         self.tasks.guard()
     }
 
-    fn body(&self) -> Guard {
+    pub(crate) fn body(&self) -> Guard {
         self.futures.guard()
     }
 
-    /// Finalizers that were registered and have not run to their end.
+    /// Finalizers that were registered, and resources that were made, and have not run or been released to the end.
     pub(crate) fn unrun(&self) -> usize {
         self.registered.load(Ordering::SeqCst) - self.ran.load(Ordering::SeqCst)
     }
 
     /// A child that takes a few polls.
-    fn worker(&self, yields: usize) -> impl Future<Output = ()> + Send + use<> {
+    pub(crate) fn worker(&self, yields: usize) -> impl Future<Output = ()> + Send + use<> {
         let guard = self.task();
         async move {
             let _guard = guard;
@@ -45,7 +45,7 @@ impl World {
         }
     }
 
-    fn defer<E: std::fmt::Debug + Send + 'static>(&self, n: &Scope<E>) {
+    pub(crate) fn defer<E: std::fmt::Debug + Send + 'static>(&self, n: &Scope<E>) {
         self.registered.fetch_add(1, Ordering::SeqCst);
         let (world, guard) = (self.clone(), self.task());
         n.defer(async move |_: ScopeEnd| {
@@ -62,7 +62,7 @@ impl World {
     }
 }
 
-async fn steps(count: usize) {
+pub(crate) async fn steps(count: usize) {
     for _ in 0..count {
         yield_now().await;
     }

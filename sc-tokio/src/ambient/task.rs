@@ -296,6 +296,8 @@ pub(super) async fn shielded<F: Future>(
     match drive::Opening::new(setup, scope).await.into_result() {
         Ok(output) => output,
         Err(Failure::Panic(panic)) => panic.resume(),
+        // It awaited a child that could give no value, which ends an unshielded task in the same way.
+        Err(Failure::Cancelled(cancelled)) if !cancelled.is_inherited() => DeadChild::into_panic().resume(),
         Err(_) => {
             // The time is over. `itself` is set right after the spawn; until then, look again.
             loop {

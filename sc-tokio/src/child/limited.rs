@@ -50,7 +50,8 @@ where
     pending().await
 }
 
-fn end_frame(cancelled: Cancelled) {
+/// Ends the frame that runs here, as a dead child does, with a cancellation that began in the scope around its code.
+pub(crate) fn end_frame(cancelled: Cancelled) {
     if cancelled.is_inherited() {
         return;
     }

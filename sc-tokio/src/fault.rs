@@ -6,8 +6,12 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 
-use sc_core::Failure;
+use sc_core::{Failure, FailureRecord, Member, Panic};
+
+use crate::node::Node;
+use crate::rt::Instant;
 
 /// An error whose type the books do not know.
 pub(crate) trait AnyError: Send + 'static {
@@ -56,5 +60,28 @@ pub(crate) fn describe(fault: &Fault) -> String {
         Failure::Panic(panic) => panic.to_string(),
         Failure::Cancelled(cancelled) => cancelled.to_string(),
         other => format!("{:?}", std::mem::discriminant(other)),
+    }
+}
+
+impl Node {
+    /// A failure of this scope that was on its way to a frame, and found it did not need it.
+    pub(crate) fn give_back(self: &Arc<Self>, failure: Fault) {
+        let record = FailureRecord { member: Member::some_child(), failure };
+        if self.is_closed() {
+            crate::hook::unhandled(self.origin(), record);
+        } else {
+            self.input(|books| books.scope.unclaimed(record));
+        }
+    }
+
+    /// A failure that nobody but the scope can own: of a destructor, in most cases.
+    pub(crate) fn own_failure(self: &Arc<Self>, member: Member, panic: Panic) {
+        let record = FailureRecord { member, failure: Failure::Panic(panic) };
+        if self.is_closed() {
+            crate::hook::unhandled(self.origin(), record);
+            return;
+        }
+        let now = Instant::now().into_std();
+        self.input(|books| books.scope.failed(record, now));
     }
 }

@@ -14,11 +14,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use sc_core::{Cancelled, ChildId, ChildKind, End, Exit, Failure, FailureRecord, Member, Panic, Told};
+use sc_core::{Cancelled, ChildId, ChildKind, End, Exit, Failure, Member, Panic, Told};
 
 use super::Extra;
 use super::output::ChildOutput;
-use crate::fault::{BoxedError, Fault};
+use crate::fault::BoxedError;
 use crate::frame::{Ambient, Dead, Frame, Opened, Ran, Who};
 use crate::hold::Hold;
 use crate::limit::Seat;
@@ -576,27 +576,4 @@ impl<M: Membership> Life<M> {
 /// What the handle of a child that was told to stop finds.
 fn told_by(told: Told, cancelled: Cancelled) -> Gone {
     Gone::Cancelled((told != Told::ByScope).then_some(cancelled))
-}
-
-impl Node {
-    /// A failure of this scope that was on its way to a frame, and found it did not need it.
-    pub(crate) fn give_back(self: &Arc<Self>, failure: Fault) {
-        let record = FailureRecord { member: Member::some_child(), failure };
-        if self.is_closed() {
-            crate::hook::unhandled(self.origin(), record);
-        } else {
-            self.input(|books| books.scope.unclaimed(record));
-        }
-    }
-
-    /// A failure that nobody but the scope can own: of a destructor, in most cases.
-    pub(crate) fn own_failure(self: &Arc<Self>, member: Member, panic: Panic) {
-        let record = FailureRecord { member, failure: Failure::Panic(panic) };
-        if self.is_closed() {
-            crate::hook::unhandled(self.origin(), record);
-            return;
-        }
-        let now = Instant::now().into_std();
-        self.input(|books| books.scope.failed(record, now));
-    }
 }

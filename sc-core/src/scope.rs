@@ -141,6 +141,8 @@ struct Daemon {
 struct StoppingDaemon {
     id: ChildId,
     stop_at: Option<Instant>,
+    /// Which nobody but the lack of a timer shortens (P9).
+    has_own_grace: bool,
     stopped: bool,
 }
 
@@ -212,30 +214,22 @@ impl<E> Scope<E> {
     /// and its grace ends at the earlier instant.
     pub fn stop_by(&mut self, request: CancelRequest, at: Option<Instant>, now: Instant) -> Effects<E> {
         self.config.grace = None;
-        if !self.can_be_cancelled() {
-            return self.hasten(at, now);
-        }
         let mut effects = Effects::none();
         let CancelRequest { reason, cause } = request;
         let detail = Detail { cause, ..Detail::default() };
         self.publish(Cancelled::new(reason, self.config.origin.clone(), detail), at, now, &mut effects);
+        // Also where it has just been cancelled: a daemon may have begun its turn before.
+        self.shorten_grace(at, now, &mut effects);
         effects
     }
 
     /// An ancestor's grace ends earlier than was said when its cancellation came down. No concern of a
-    /// scope that has a grace of its own, or is not cancelled.
+    /// scope that has a grace of its own, or is not cancelled, nor of a daemon that has one.
     pub fn hasten(&mut self, at: Option<Instant>, now: Instant) -> Effects<E> {
         let mut effects = Effects::none();
-        if self.config.grace.is_some() || self.cancelled.is_none() || self.closed {
-            return effects;
+        if self.config.grace.is_none() {
+            self.shorten_grace(at, now, &mut effects);
         }
-        let earlier = |present: Option<Instant>| [present, at].into_iter().flatten().min();
-        self.stop_at = earlier(self.stop_at);
-        if let Some(daemon) = &mut self.daemon {
-            daemon.stop_at = earlier(daemon.stop_at);
-        }
-        effects.rearm = true;
-        self.expire_grace(now, &mut effects);
         effects
     }
 
@@ -278,6 +272,9 @@ impl<E> Scope<E> {
     /// There is no timer to end a grace with: those that run, of the scope and of a daemon, are over.
     pub fn cut_grace(&mut self, now: Instant) -> Effects<E> {
         let mut effects = Effects::none();
+        if self.closed {
+            return effects;
+        }
         if self.cancelled.is_some() {
             self.stop_at = Some(now);
         }
@@ -307,6 +304,9 @@ impl<E> Scope<E> {
     /// Takes over the deadline that holds for the scope's parent.
     pub fn inherit_deadline(&mut self, deadline: Option<Deadline>) -> Effects<E> {
         let mut effects = Effects::none();
+        if self.closed {
+            return effects;
+        }
         let before = self.deadline().cloned();
         self.inherited_deadline = deadline;
         effects.deadline_moved = self.deadline() != before.as_ref();
@@ -519,6 +519,19 @@ impl<E> Scope<E> {
             return;
         };
         self.begin_cancel(Reason::Deadline, Detail { budget, ..Detail::default() }, now, effects);
+    }
+
+    fn shorten_grace(&mut self, at: Option<Instant>, now: Instant, effects: &mut Effects<E>) {
+        if self.cancelled.is_none() || self.closed {
+            return;
+        }
+        let earlier = |present: Option<Instant>| [present, at].into_iter().flatten().min();
+        self.stop_at = earlier(self.stop_at);
+        if let Some(daemon) = self.daemon.as_mut().filter(|daemon| !daemon.has_own_grace) {
+            daemon.stop_at = earlier(daemon.stop_at);
+        }
+        effects.rearm = true;
+        self.expire_grace(now, effects);
     }
 
     fn expire_grace(&mut self, now: Instant, effects: &mut Effects<E>) {

@@ -5,13 +5,20 @@
 //! oracle written from the promises of `docs/DESIGN.md`. That the checker sees at all is shown by
 //! bugs planted between the value and the model, each of which has to be found.
 //!
-//! `SC_EXPLORE=deep` explores larger worlds; that takes minutes, with `--release`.
+//! What is not here, and why. Limits: `sc-core` decides nothing about them; a child that waits for a permit is no child yet,
+//! and `sc-tokio` admits it when it runs. Graces of ordinary children: the binding times those itself. How a shield ends,
+//! and `hasten` reaching scopes further down, are the binding's as well: the model does what `sc-tokio` does, so that the
+//! inputs come in that order. Policies that change their minds: every order of verdicts is one of the runs.
+//!
+//! `SC_EXPLORE=deep` explores larger worlds, with `--release`: `.ci/run explore`.
 
 mod explore {
     mod book;
     mod check;
     mod choices;
     mod claims;
+    pub(crate) mod end_worlds;
+    mod ends;
     pub(crate) mod machine;
     mod perform;
     pub(crate) mod search;
@@ -24,7 +31,8 @@ mod explore {
 use explore::machine::Fault;
 use explore::search::explore;
 use explore::setup::Setup;
-use explore::worlds;
+use explore::{end_worlds, worlds};
+use sc_core::Watch;
 
 /// Explores a world in which no promise may be broken, and of which at least `floor` states exist.
 fn holds(setup: &Setup, floor: usize) {
@@ -131,6 +139,61 @@ fn the_end_of_the_runtime_closes_a_drained_scope_and_reports_finalizers_unrun() 
 }
 
 #[test]
+fn an_owned_scope_is_shut_down_by_the_instant_that_its_owner_sets() {
+    holds(&end_worlds::shut_down(), 8000);
+}
+
+#[test]
+fn a_shutdown_finds_daemons_in_their_turns() {
+    holds(&end_worlds::shut_down_late(), 2300);
+}
+
+#[test]
+fn scopes_below_share_the_earlier_end_of_a_grace() {
+    holds(&end_worlds::shut_down_nested(None), 54_000);
+}
+
+#[test]
+fn scopes_below_with_a_grace_of_their_own_keep_it() {
+    holds(&end_worlds::shut_down_nested(Some(1)), 90_000);
+}
+
+#[test]
+fn graces_that_nobody_can_time_are_cut() {
+    holds(&end_worlds::without_a_timer(), 13_000);
+}
+
+#[test]
+fn a_childs_own_deadline_is_a_failure_with_that_reason() {
+    holds(&end_worlds::timeouts(), 6000);
+}
+
+#[test]
+fn a_childs_own_deadline_is_judged() {
+    holds(&end_worlds::judged_timeouts(), 25_000);
+}
+
+#[test]
+fn a_child_that_is_started_is_its_scopes_once_it_signalled() {
+    holds(&end_worlds::starting(Watch::FailFast), 7800);
+}
+
+#[test]
+fn a_child_that_is_started_is_judged_once_it_signalled() {
+    holds(&end_worlds::starting(Watch::Failures), 20_000);
+}
+
+#[test]
+fn a_shield_holds_cancellations_back_for_its_time() {
+    holds(&end_worlds::shielded(None), 8000);
+}
+
+#[test]
+fn what_comes_through_a_shield_begins_a_grace_of_its_own() {
+    holds(&end_worlds::shielded(Some(1)), 10_000);
+}
+
+#[test]
 fn a_second_reason_that_overwrites_the_first_is_found() {
     breaks(worlds::four_children(), Fault::SecondReasonWins, "P6");
 }
@@ -223,4 +286,101 @@ fn a_body_value_that_is_thrown_away_is_found() {
 #[test]
 fn an_outer_deadline_that_is_not_handed_down_is_found() {
     breaks(worlds::nested_deadlines(), Fault::OuterDeadlineNotInherited, "P8");
+}
+
+#[test]
+fn a_shutdown_that_keeps_the_scopes_grace_is_found() {
+    breaks(end_worlds::shut_down(), Fault::ShutDownKeepsTheGrace, "P9");
+}
+
+#[test]
+fn a_shutdown_that_replaces_the_reason_is_found() {
+    breaks(end_worlds::shut_down(), Fault::ShutDownReplacesTheReason, "P6");
+}
+
+#[test]
+fn a_shutdown_that_cuts_a_daemons_own_grace_is_found() {
+    breaks(end_worlds::shut_down_late(), Fault::ShutDownCutsDaemonsShort, "P9");
+}
+
+#[test]
+fn an_earlier_end_that_is_not_handed_down_is_found() {
+    breaks(end_worlds::shut_down_nested(None), Fault::HastenLost, "P9");
+}
+
+#[test]
+fn an_earlier_end_that_comes_too_early_is_found() {
+    breaks(end_worlds::shut_down_nested(None), Fault::HastenStopsAtOnce, "P9");
+}
+
+#[test]
+fn an_earlier_end_that_overrides_a_grace_is_found() {
+    breaks(end_worlds::shut_down_nested(Some(1)), Fault::HastenDespiteOwnGrace, "P9");
+}
+
+#[test]
+fn a_grace_that_nobody_cuts_is_found() {
+    breaks(end_worlds::without_a_timer(), Fault::CutGraceLost, "P9");
+}
+
+#[test]
+fn a_daemon_whose_grace_nobody_cuts_is_found() {
+    breaks(end_worlds::without_a_timer(), Fault::CutGraceSparesDaemons, "P9");
+}
+
+#[test]
+fn a_started_child_that_stays_isolated_is_found() {
+    breaks(end_worlds::starting(Watch::FailFast), Fault::StartedStaysIsolated, "P6");
+}
+
+#[test]
+fn a_starting_child_that_is_not_isolated_is_found() {
+    breaks(end_worlds::starting(Watch::FailFast), Fault::StartingIsLinked, "P6");
+}
+
+#[test]
+fn an_owner_that_a_cancellation_does_not_end_is_found() {
+    // Without assertions it goes on, and ends as what it is not.
+    let promise = if cfg!(debug_assertions) { "assertion" } else { "P5" };
+    breaks(end_worlds::shut_down(), Fault::OwnerStays, promise);
+}
+
+#[test]
+fn a_childs_deadline_that_names_nobody_is_found() {
+    breaks(end_worlds::timeouts(), Fault::TimeoutNamesNobody, "P8");
+}
+
+#[test]
+fn a_childs_deadline_that_is_forgiven_is_found() {
+    breaks(end_worlds::timeouts(), Fault::TimeoutIsForgiven, "P6");
+}
+
+#[test]
+fn a_second_inherited_reason_that_wins_is_found() {
+    breaks(worlds::nested_in_a_child(), Fault::SecondInheritWins, "P6");
+}
+
+#[test]
+fn a_shield_that_lets_a_cancellation_through_is_found() {
+    breaks(end_worlds::shielded(None), Fault::ShieldLetsThrough, "P6");
+}
+
+#[test]
+fn a_shield_that_ends_with_a_grace_is_found() {
+    breaks(end_worlds::shielded(None), Fault::ShieldLeavesAGrace, "P9");
+}
+
+#[test]
+fn a_closed_scope_that_stops_somebody_is_found() {
+    breaks(end_worlds::shut_down(), Fault::ClosedScopeStops, "P1");
+}
+
+#[test]
+fn a_failure_that_comes_after_the_end_and_is_lost_is_found() {
+    breaks(end_worlds::shut_down(), Fault::LateFailureIsLost, "P4");
+}
+
+#[test]
+fn an_outcome_that_is_taken_twice_is_found() {
+    breaks(end_worlds::starting(Watch::FailFast), Fault::OutcomeIsTakenTwice, "P5");
 }

@@ -3,7 +3,10 @@
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use sc_core::{BodyEnd, CancelRequest, ChildId, Config, Origin, OutcomeKind, Phase, Reason, Scope, ScopeId, Watch};
+use sc_core::{
+    BodyEnd, CancelRequest, ChildId, ChildKind, Config, Deadline, End, Exit, Member, Origin, OutcomeKind, Phase,
+    Reason, Scope, ScopeId, Told, Watch,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -112,4 +115,64 @@ fn a_closed_scope_takes_no_notice() {
     let effects = scope.stop_by(shut_down(), Some(now), now);
     assert!(effects.signal.is_none() && !effects.stop && !effects.rearm);
     assert_eq!((scope.phase(), scope.finish(Some(()), 0).kind()), (Phase::Closed, OutcomeKind::Ok));
+}
+
+#[test]
+fn a_daemon_that_has_begun_its_turn_shares_the_instant_of_a_scope_that_was_not_cancelled() {
+    let now = start();
+    let mut scope = scope(Some(10 * SECOND), now);
+    let daemon = ChildId::new(0);
+    assert!(scope.admit_daemon(daemon, None));
+    drop(scope.body_ended(BodyEnd::Value, None, now));
+    drop(scope.drained(now));
+    assert_eq!(scope.daemon_stop_at(), Some(now + 10 * SECOND));
+    let effects = scope.stop_by(shut_down(), Some(now + 2 * SECOND), now + SECOND);
+    assert!(effects.signal.is_some() && effects.rearm);
+    assert_eq!(scope.daemon_stop_at(), Some(now + 2 * SECOND));
+    assert_eq!(scope.tick(now + 2 * SECOND).stop_daemon, Some(daemon));
+}
+
+#[test]
+fn a_daemons_own_grace_is_not_shortened_before_its_turn_nor_in_it() {
+    let now = start();
+    for turn_first in [true, false] {
+        let mut scope = scope(None, now);
+        let daemon = ChildId::new(0);
+        assert!(scope.admit_daemon(daemon, Some(10 * SECOND)));
+        drop(scope.body_ended(BodyEnd::Value, None, now));
+        drop(scope.cancel(CancelRequest::because(Reason::Requested), now));
+        if turn_first {
+            drop(scope.drained(now));
+            drop(scope.stop_by(shut_down(), Some(now + SECOND), now));
+            drop(scope.hasten(Some(now), now));
+        } else {
+            drop(scope.stop_by(shut_down(), Some(now + SECOND), now));
+            drop(scope.hasten(Some(now), now));
+            drop(scope.drained(now));
+        }
+        assert_eq!(
+            scope.daemon_stop_at(),
+            Some(now + 10 * SECOND),
+            "P9: instead of the scope's, turn first: {turn_first}"
+        );
+        assert_eq!(scope.cut_grace(now).stop_daemon, Some(daemon), "nobody could time it");
+    }
+}
+
+#[test]
+fn a_closed_scope_asks_for_nothing_when_graces_are_cut_or_deadlines_move_above() {
+    let now = start();
+    let mut scope = scope(Some(10 * SECOND), now);
+    let daemon = ChildId::new(0);
+    assert!(scope.admit_daemon(daemon, Some(20 * SECOND)));
+    drop(scope.body_ended(BodyEnd::Value, None, now));
+    drop(scope.drained(now));
+    drop(scope.cancel(CancelRequest::because(Reason::Requested), now));
+    let exit = Exit { end: End::Stopped, destructor: None, told: Told::FromInside };
+    let kind = ChildKind { daemon: true, isolated: false };
+    assert!(scope.child_exited(daemon, kind, &Member::child(daemon), exit, now).closed);
+    let effects = scope.cut_grace(now);
+    assert!(!effects.stop && effects.stop_daemon.is_none(), "{effects:?}");
+    let effects = scope.inherit_deadline(Some(Deadline::new(now, scope.config().origin.clone(), None)));
+    assert!(!effects.deadline_moved && !effects.rearm, "{effects:?}");
 }

@@ -118,6 +118,7 @@ impl Drop for Reaper {
             // runtime may go on, and have no timer).
             let now = Instant::now().into_std();
             self.node.stop_by(CancelRequest::because(Reason::RuntimeEnded), Some(now));
+            self.node.cut_graces();
         }
         if released {
             close_abandoned(&self.node);

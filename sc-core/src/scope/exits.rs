@@ -295,6 +295,10 @@ impl<E> Scope<E> {
 
     /// The first failure that the policy does not continue past is primary, and cancels (P5).
     fn decide(&mut self, record: FailureRecord<E>, reason: Reason, now: Instant, effects: &mut Effects<E>) {
+        if self.closed {
+            // Too late to decide anything, and the outcome may have been taken already.
+            return self.keep(record, effects);
+        }
         let detail = Detail { culprit: Some(record.member.clone()), ..Detail::default() };
         if let Failure::Cancelled(cancelled) = &record.failure {
             // Not a failure of its own: the scope ends with the same reason.

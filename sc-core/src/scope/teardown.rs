@@ -29,6 +29,7 @@ impl<E> Scope<E> {
     pub fn daemon_scope_closed(&mut self, id: ChildId, now: Instant) -> Effects<E> {
         let mut effects = Effects::none();
         if let Some(daemon) = self.daemons.get_mut(&id) {
+            debug_assert!(daemon.scopes > 0, "a scope of a daemon closes once");
             daemon.scopes -= 1;
             self.settle_daemon(id, now, &mut effects);
         }
@@ -143,7 +144,7 @@ impl<E> Scope<E> {
             (None, Some(_)) => self.stop_at,
             (None, None) => Some(now),
         };
-        self.daemon = Some(StoppingDaemon { id, stop_at, stopped: false });
+        self.daemon = Some(StoppingDaemon { id, stop_at, has_own_grace: own.is_some(), stopped: false });
         effects.signal_daemon = Some((id, cancelled));
         effects.rearm = true;
         self.expire_grace(now, effects);

@@ -36,6 +36,8 @@ pub(crate) struct Task {
     pub(crate) stage: Stage,
     pub(crate) told_by_handle: bool,
     pub(crate) handle: Handle,
+    /// Has signalled, if it had to.
+    pub(crate) ready: bool,
 }
 
 impl Task {
@@ -76,6 +78,9 @@ pub(crate) struct Ordered {
     pub(crate) stop_at: u32,
 }
 
+/// The end of a grace without one.
+pub(crate) const NEVER: u32 = u32::MAX;
+
 /// The daemon that is being stopped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopping {
@@ -115,10 +120,16 @@ pub(crate) struct Book {
     // What was used up of the setup's lists.
     pub(crate) cancels: usize,
     pub(crate) moves: usize,
+    pub(crate) shut_downs: usize,
 
     // The oracle.
     pub(crate) deadline: Option<u32>,
     pub(crate) cancel: Option<Ordered>,
+    /// The scope's own grace, until a shutdown takes its place.
+    pub(crate) grace: Option<u32>,
+    /// An outer cancellation that a shield holds back, and until when.
+    pub(crate) held_back: Option<u32>,
+    pub(crate) shield_over: bool,
     pub(crate) primary: Option<Tag>,
     pub(crate) cut_short: bool,
     pub(crate) refused: u64,
@@ -144,7 +155,7 @@ impl Book {
             deadline: setup.deadline.map(|at| deadline(s, at)),
             opened_at: instant(now),
         };
-        let task = || Task { stage: Stage::Absent, told_by_handle: false, handle: Handle::None };
+        let task = || Task { stage: Stage::Absent, told_by_handle: false, handle: Handle::None, ready: false };
         Self {
             machine: Machine::new(config, fault),
             opened: false,
@@ -169,8 +180,12 @@ impl Book {
             ending: None,
             cancels: 0,
             moves: 0,
+            shut_downs: 0,
             deadline: setup.deadline,
             cancel: None,
+            grace: setup.grace,
+            held_back: None,
+            shield_over: false,
             primary: None,
             cut_short: false,
             refused: 0,

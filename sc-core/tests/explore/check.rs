@@ -3,6 +3,7 @@
 use sc_core::{ChildId, OutcomeKind, Phase, ScopeId};
 
 use super::book::{Body, Book, Place, Stage, Task, instant, units};
+use super::ends::acts;
 use super::machine::Ending;
 use super::setup::{ScopeSetup, TaskSetup};
 use super::words::{How, Tag, ensure};
@@ -31,6 +32,11 @@ impl World<'_> {
         let outer = &self.books[p];
         ensure!(book.closed || !outer.closed, "P3", "the outer scope closed before the nested one");
         let cancelled = book.cancel.is_some() || book.finalizing || book.closed;
+        if self.is_shielded(s) {
+            let own = book.cancel.is_none_or(|cancel| !cancel.inherited);
+            ensure!(own, "P6", "a cancellation came through a shield");
+            return Ok(());
+        }
         ensure!(outer.cancel.is_none() || cancelled, "P6", "the outer scope is cancelled, the nested one is not");
         Ok(())
     }
@@ -73,7 +79,7 @@ impl World<'_> {
         let expected = [
             count(|_| true),
             count(|how| how == How::Ok),
-            count(|how| how == How::Err),
+            count(|how| matches!(how, How::Err | How::TimedOut)),
             count(|how| how == How::Panic || how.destructor()),
             count(|how| matches!(how, How::Dropped | How::AwaitedDead | How::RuntimeEnded)),
             book.refused,
@@ -90,10 +96,12 @@ impl World<'_> {
     pub(crate) fn check_closed_is_final(&mut self) -> Checked {
         let now = self.instant();
         for s in 0..self.books.len() {
-            let book = &mut self.books[s];
-            if !book.opened {
+            if !self.books[s].opened {
                 continue;
             }
+            self.say_to_closed(s)?;
+            self.check_second_outcome(s)?;
+            let book = &mut self.books[s];
             let request = sc_core::CancelRequest::because(sc_core::Reason::Requested);
             let all = [
                 book.machine.cancel(request, now),
@@ -104,14 +112,7 @@ impl World<'_> {
                 book.machine.set_deadline(None, now).1,
             ];
             for effects in all {
-                let acts = effects.signal.is_some()
-                    || effects.stop
-                    || effects.refuse
-                    || effects.adopt
-                    || effects.closed
-                    || effects.run_finalizer
-                    || effects.signal_daemon.is_some()
-                    || effects.stop_daemon.is_some();
+                let acts = acts(&effects);
                 ensure!(!acts, "P1", "a closed scope still acts: {effects:?}");
             }
             ensure!(!book.machine.admit_daemon(ChildId::new(99), None), "P7", "a closed scope admits a daemon");

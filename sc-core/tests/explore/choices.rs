@@ -93,6 +93,9 @@ impl World<'_> {
                 }
                 _ => {}
             }
+            if setup.starts && task.stage == Stage::Running && !task.ready {
+                events.push(Event::Ready(s, t));
+            }
             if setup.stop && task.alive() && !task.told_by_handle {
                 events.push(Event::StopFromInside(s, t));
             }
@@ -105,7 +108,7 @@ impl World<'_> {
     }
 
     fn body_choices(&self, s: usize, events: &mut Vec<Event>) {
-        if !self.body_runs(s) {
+        if !self.body_runs(s) || self.setup.scopes[s].owned {
             return;
         }
         if !self.awaits(Opener::Body(s)) {
@@ -133,6 +136,7 @@ impl World<'_> {
     fn control_choices(&self, s: usize, events: &mut Vec<Event>) {
         let (book, setup) = (&self.books[s], &self.setup.scopes[s]);
         events.extend(setup.cancels.get(book.cancels).map(|reason| Event::Cancel(s, *reason)));
+        self.end_choices(s, events);
         if book.body == Body::Running || book.tasks.iter().any(super::book::Task::alive) {
             events.extend(setup.deadlines.get(book.moves).map(|at| Event::SetDeadline(s, *at)));
         }
@@ -155,6 +159,24 @@ impl World<'_> {
             Place::Orphaned if setup.drop => events.push(Event::DropFuture(s, How::Dropped)),
             _ => {}
         }
+    }
+
+    fn end_choices(&self, s: usize, events: &mut Vec<Event>) {
+        let (book, setup) = (&self.books[s], &self.setup.scopes[s]);
+        events.extend(setup.shut_downs.get(book.shut_downs).map(|grace| Event::ShutDown(s, *grace)));
+        let runs = book.cancel.is_some() && !book.stopped && !book.drained;
+        let runs = runs || book.stopping.is_some_and(|stopping| !stopping.dropped);
+        if setup.cuts && runs && self.driven(s) {
+            events.push(Event::CutGrace(s));
+        }
+        if self.shield_due(s) {
+            events.push(Event::ShieldEnds(s));
+        }
+    }
+
+    fn shield_due(&self, s: usize) -> bool {
+        let book = &self.books[s];
+        book.live() && self.is_shielded(s) && book.held_back.is_some_and(|at| at <= self.now)
     }
 
     fn teardown_choices(&self, s: usize, events: &mut Vec<Event>) {
@@ -184,17 +206,21 @@ impl World<'_> {
         let book = &self.books[s];
         let due = |at: std::time::Instant| at <= super::book::instant(self.now);
         let warning = self.setup.scopes[s].warn_after.and_then(|_| book.machine.get().next_warning());
-        book.live() && self.driven(s) && (book.armed.is_some_and(due) || warning.is_some_and(due))
+        self.setup.timer && book.live() && self.driven(s) && (book.armed.is_some_and(due) || warning.is_some_and(due))
     }
 
     /// Time moves on only to the next timer, and never past one that has not been served.
     fn may_advance(&self) -> bool {
+        if !self.setup.timer {
+            return false;
+        }
         let mut waits = false;
         for (s, book) in self.books.iter().enumerate().filter(|(s, book)| book.live() && self.driven(*s)) {
-            if self.tick_due(s) {
+            if self.tick_due(s) || self.shield_due(s) {
                 return false;
             }
             let warns = self.setup.scopes[s].warn_after.is_some() && book.machine.get().next_warning().is_some();
+            waits |= book.held_back.is_some() && self.is_shielded(s);
             waits |= book.armed.is_some() || warns && self.now < self.setup.horizon;
         }
         waits

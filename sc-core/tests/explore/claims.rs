@@ -2,9 +2,9 @@
 
 use sc_core::{BodyEnd, ChildId, Claim, Failure, FailureRecord, Reason, Verdict};
 
-use super::book::{Handle, instant};
-use super::words::{ClaimHow, Ruling, Tag, What, Who, ensure};
-use super::world::{Checked, World};
+use super::book::{Handle, Stage, instant};
+use super::words::{ClaimHow, How, Ruling, Tag, What, Who, ensure};
+use super::world::{Checked, World, untagged};
 
 impl World<'_> {
     pub(crate) fn judge(&mut self, s: usize, ruling: Ruling) -> Checked {
@@ -24,12 +24,14 @@ impl World<'_> {
             }
         };
         if ruling == Ruling::Cancel {
+            let ended_how = self.books[s].tasks[t].stage;
+            let how = if let Stage::Ended(how) = ended_how { how } else { How::AwaitedDead };
             let book = &mut self.books[s];
             book.order_primary(tag);
             // A child that awaited a dead one: the scope ends with that child's own reason.
             let awaited_dead = failed && tag.is_none();
             book.cut_short |= awaited_dead && book.cancel.is_none();
-            self.order_cancel(s, if awaited_dead { Reason::AwaitedChild } else { Reason::Policy });
+            self.order_cancel(s, if awaited_dead { untagged(how) } else { Reason::Policy });
         }
         let effects = self.books[s].machine.judged(exit, verdict, instant(self.now));
         ensure!(effects.settled, "P4", "a verdict was given, and waiting handles are not told");

@@ -35,6 +35,25 @@ pub(crate) enum Fault {
     ValueThrownAway,
     OuterDeadlineNotInherited,
     ClosedWithDaemonsAlive,
+    ShutDownKeepsTheGrace,
+    ShutDownReplacesTheReason,
+    ShutDownCutsDaemonsShort,
+    HastenLost,
+    HastenStopsAtOnce,
+    HastenDespiteOwnGrace,
+    CutGraceLost,
+    CutGraceSparesDaemons,
+    StartedStaysIsolated,
+    StartingIsLinked,
+    OwnerStays,
+    TimeoutNamesNobody,
+    TimeoutIsForgiven,
+    SecondInheritWins,
+    ShieldLetsThrough,
+    ShieldLeavesAGrace,
+    ClosedScopeStops,
+    LateFailureIsLost,
+    OutcomeIsTakenTwice,
 }
 
 /// What a closed scope handed over, its failures as tags.
@@ -43,7 +62,14 @@ pub(crate) struct Ending {
     pub(crate) kind: OutcomeKind,
     pub(crate) value: Option<u8>,
     pub(crate) failures: Vec<Option<Tag>>,
+    pub(crate) cancelled: bool,
     pub(crate) report: Report,
+}
+
+impl Ending {
+    pub(crate) fn is_ok(&self) -> bool {
+        matches!(self.kind, OutcomeKind::Ok | OutcomeKind::Partial)
+    }
 }
 
 #[derive(Debug)]
@@ -51,11 +77,13 @@ pub(crate) struct Machine {
     scope: Scope<Tag>,
     fault: Option<Fault>,
     daemons: Vec<ChildId>,
+    /// The outcome was.
+    taken: bool,
 }
 
 impl Machine {
     pub(crate) fn new(config: Config, fault: Option<Fault>) -> Self {
-        Self { scope: Scope::new(config), fault, daemons: Vec::new() }
+        Self { scope: Scope::new(config), fault, daemons: Vec::new(), taken: false }
     }
 
     /// For everything that only looks.
@@ -100,6 +128,15 @@ impl Machine {
     }
 
     pub(crate) fn inherit(&mut self, cancelled: &Cancelled, stop_at: Option<Instant>, now: Instant) -> Effects<Tag> {
+        let late = stop_at.map(|at| at + Duration::from_secs(1)).filter(|_| self.has(Fault::ShieldLeavesAGrace));
+        let stop_at = late.or(stop_at);
+        if self.has(Fault::SecondInheritWins)
+            && self.scope.cancelled().is_some()
+            && self.scope.phase() != sc_core::Phase::Closed
+        {
+            let mut other = Scope::<Tag>::new(self.scope.config().clone());
+            return other.inherit(cancelled, stop_at, now);
+        }
         let effects = if self.has(Fault::ReasonNotInherited) {
             self.scope.cancel(CancelRequest::because(cancelled.reason()), now)
         } else {
@@ -142,10 +179,14 @@ impl Machine {
     pub(crate) fn child_exited(
         &mut self,
         id: ChildId,
-        kind: ChildKind,
+        mut kind: ChildKind,
         mut exit: Exit<Tag>,
         now: Instant,
     ) -> Effects<Tag> {
+        kind.isolated = kind.isolated && !self.has(Fault::StartingIsLinked) || self.has(Fault::StartedStaysIsolated);
+        if self.has(Fault::TimeoutIsForgiven) && matches!(exit.end, End::Failed(Failure::Cancelled(_))) {
+            exit.end = End::Stopped;
+        }
         if self.has(Fault::SecondaryLost) && exit.told == Told::ByScope && matches!(exit.end, End::Failed(_)) {
             exit.end = End::Cut;
         }
@@ -158,12 +199,18 @@ impl Machine {
     }
 
     pub(crate) fn body_ended(&mut self, end: BodyEnd<Tag>, destructor: Option<Panic>, now: Instant) -> Effects<Tag> {
+        if self.has(Fault::OwnerStays) && self.scope.cancelled().is_some() && matches!(end, BodyEnd::Value) {
+            return self.nothing(now);
+        }
         let effects = self.scope.body_ended(end, destructor, now);
         self.tamper(effects)
     }
 
     pub(crate) fn failed(&mut self, record: FailureRecord<Tag>, now: Instant) -> Effects<Tag> {
-        let effects = self.scope.failed(record, now);
+        let mut effects = self.scope.failed(record, now);
+        if self.has(Fault::LateFailureIsLost) && self.scope.phase() == sc_core::Phase::Closed {
+            effects.unkept.clear();
+        }
         self.tamper(effects)
     }
 
@@ -234,13 +281,73 @@ impl Machine {
     pub(crate) fn finish(&mut self, value: Option<u8>, spawned: u64) -> Ending {
         let value = value.filter(|_| !self.has(Fault::ValueThrownAway));
         let outcome = self.scope.finish(value, spawned);
-        let kind = outcome.kind();
+        let second = self.taken && self.has(Fault::OutcomeIsTakenTwice);
+        let kind = if second { OutcomeKind::Ok } else { outcome.kind() };
         let value = outcome.value().copied();
         let report = outcome.report().clone();
+        let cancelled = outcome.cancelled().is_some();
         let mut failures: Vec<_> = outcome.into_failures().iter().map(Tag::of).collect();
         if self.has(Fault::SecondaryPromoted) && failures.len() > 1 {
             failures.swap(0, 1);
         }
-        Ending { kind, value, failures, report }
+        let ending = Ending { kind, value, failures, cancelled, report };
+        self.taken = true;
+        ending
+    }
+}
+
+/// Ends that somebody else sets.
+impl Machine {
+    pub(crate) fn stop_by(&mut self, request: CancelRequest, at: Option<Instant>, now: Instant) -> Effects<Tag> {
+        if self.has(Fault::ShutDownKeepsTheGrace) {
+            return self.cancel(request, now);
+        }
+        if self.has(Fault::ShutDownReplacesTheReason) && self.scope.cancelled().is_some() {
+            let mut other = Scope::<Tag>::new(self.scope.config().clone());
+            return other.stop_by(request, at, now);
+        }
+        let mut effects = self.scope.stop_by(request, at, now);
+        if self.has(Fault::ShutDownCutsDaemonsShort) {
+            effects.stop_daemon = self.scope.cut_grace(now).stop_daemon.or(effects.stop_daemon);
+        }
+        self.tamper(effects)
+    }
+
+    pub(crate) fn hasten(&mut self, at: Option<Instant>, now: Instant) -> Effects<Tag> {
+        if self.has(Fault::HastenLost) {
+            return self.nothing(now);
+        }
+        let at = if self.has(Fault::HastenStopsAtOnce) { Some(now) } else { at };
+        if self.has(Fault::HastenDespiteOwnGrace) && self.scope.config().grace.is_some() {
+            return self.scope.cut_grace(now);
+        }
+        let effects = self.scope.hasten(at, now);
+        self.tamper(effects)
+    }
+
+    pub(crate) fn cut_grace(&mut self, now: Instant) -> Effects<Tag> {
+        if self.has(Fault::CutGraceLost) {
+            return self.nothing(now);
+        }
+        let mut effects = self.scope.cut_grace(now);
+        effects.stop |= self.has(Fault::ClosedScopeStops) && self.scope.phase() == sc_core::Phase::Closed;
+        effects.stop_daemon = effects.stop_daemon.filter(|_| !self.has(Fault::CutGraceSparesDaemons));
+        self.tamper(effects)
+    }
+
+    pub(crate) fn notice(&self, request: CancelRequest) -> Cancelled {
+        self.scope.notice(request)
+    }
+
+    pub(crate) fn notice_of_deadline(&self, child: Member, budget: Duration) -> Cancelled {
+        if self.has(Fault::TimeoutNamesNobody) {
+            return self.scope.notice(CancelRequest::because(sc_core::Reason::Deadline));
+        }
+        self.scope.notice_of_deadline(child, budget)
+    }
+
+    /// Effects of an input that was lost: of one that has none.
+    fn nothing(&self, now: Instant) -> Effects<Tag> {
+        Scope::new(self.scope.config().clone()).hasten(None, now)
     }
 }

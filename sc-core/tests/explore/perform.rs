@@ -88,8 +88,11 @@ impl World<'_> {
         }
         for n in 0..self.books.len() {
             if self.setup.scopes[n].opener.parent() == Some(s) && self.books[n].live() {
-                self.inherit(s, n, cancelled)?;
+                self.hand_down(s, n, cancelled)?;
             }
+        }
+        if self.setup.scopes[s].owned {
+            self.end_owner(s)?;
         }
         Ok(())
     }
@@ -115,7 +118,7 @@ impl World<'_> {
         ensure!(cancelled.reason() == reason, "P6", "a daemon is told {cancelled}, expected {reason:?}");
         let task = alive.last().copied().unwrap_or_default();
         let own = self.setup.scopes[s].tasks.get(task).and_then(|setup| setup.grace);
-        let stop_at = match (own, self.setup.scopes[s].grace, book.cancel) {
+        let stop_at = match (own, book.grace, book.cancel) {
             (Some(grace), ..) | (None, Some(grace), _) => now + grace,
             (None, None, Some(cancel)) => cancel.stop_at,
             (None, None, None) => now,
@@ -183,7 +186,10 @@ impl World<'_> {
 
     fn hand_deadline_down(&mut self, s: usize) -> Checked {
         for n in 0..self.books.len() {
-            if self.setup.scopes[n].opener.parent() == Some(s) && self.books[n].live() {
+            if self.setup.scopes[n].opener.parent() == Some(s)
+                && self.books[n].live()
+                && self.setup.scopes[n].shield.is_none()
+            {
                 let deadline = self.books[s].machine.get().deadline().cloned();
                 let effects = self.books[n].machine.inherit_deadline(deadline);
                 self.perform(n, effects)?;
@@ -230,6 +236,10 @@ impl World<'_> {
         let ended = |stage: Stage| !matches!(stage, Stage::Ready | Stage::Running);
         ensure!(book.tasks.iter().all(|task| ended(task.stage)), "P1", "closed with a task alive");
         book.closed = true;
+        if self.setup.scopes[s].owned {
+            self.say_to_closed(s)?;
+        }
+        let book = &mut self.books[s];
         let value = (book.body == Body::Value && book.place != Place::Dropped).then_some(7);
         book.ending = Some(book.machine.finish(value, book.spawned));
         for n in 0..self.books.len() {

@@ -43,6 +43,8 @@ pub(crate) struct TaskSetup {
     pub(crate) handle: bool,
     /// A daemon's own, instead of its scope's.
     pub(crate) grace: Option<u32>,
+    /// It was started: isolated until it has signalled that it is ready, which is an event.
+    pub(crate) starts: bool,
 }
 
 impl TaskSetup {
@@ -55,6 +57,7 @@ impl TaskSetup {
             stop: false,
             handle: false,
             grace: None,
+            starts: false,
         }
     }
 
@@ -83,6 +86,11 @@ impl TaskSetup {
 
     pub(crate) fn with_grace(mut self, grace: u32) -> Self {
         self.grace = Some(grace);
+        self
+    }
+
+    pub(crate) fn starting(mut self) -> Self {
+        self.starts = true;
         self
     }
 
@@ -119,6 +127,14 @@ pub(crate) struct ScopeSetup {
     pub(crate) claims: Vec<ClaimHow>,
     /// The runtime may end under the drained scope.
     pub(crate) runtime_ends: bool,
+    /// It has an owner instead of a body: the cancellation ends that at once, with a value.
+    pub(crate) owned: bool,
+    /// Its owner shuts it down, with so long a grace (`None`: without end), in this order.
+    pub(crate) shut_downs: Vec<Option<u32>>,
+    /// Graces may be cut, as where there is no timer.
+    pub(crate) cuts: bool,
+    /// An outer cancellation comes through only so long after it took place, and no outer deadline does.
+    pub(crate) shield: Option<u32>,
 }
 
 impl ScopeSetup {
@@ -142,6 +158,10 @@ impl ScopeSetup {
             destructors: false,
             claims: Vec::new(),
             runtime_ends: false,
+            owned: false,
+            shut_downs: Vec::new(),
+            cuts: false,
+            shield: None,
         }
     }
 }
@@ -153,6 +173,8 @@ pub(crate) struct Setup {
     pub(crate) scopes: Vec<ScopeSetup>,
     /// Time stops here where only repeated warnings would move it on.
     pub(crate) horizon: u32,
+    /// Without a timer, time stands still and nothing ticks.
+    pub(crate) timer: bool,
     pub(crate) fault: Option<Fault>,
     /// What has happened when the search begins.
     pub(crate) prologue: Vec<Event>,
@@ -160,7 +182,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn new(name: &'static str, scopes: Vec<ScopeSetup>) -> Self {
-        Self { name, scopes, horizon: 4, fault: None, prologue: Vec::new() }
+        Self { name, scopes, horizon: 4, timer: true, fault: None, prologue: Vec::new() }
     }
 
     pub(crate) fn with_fault(mut self, fault: Fault) -> Self {

@@ -23,6 +23,8 @@ pub(crate) enum How {
     /// Dropped since it awaited a child that can give no value.
     AwaitedDead,
     RuntimeEnded,
+    /// Its own deadline expired, which is its failure.
+    TimedOut,
 }
 
 impl How {
@@ -36,6 +38,11 @@ impl How {
             Self::Panic => Some(What::Panic),
             _ => None,
         }
+    }
+
+    /// Whether it is a failure even of a scope that is cancelled.
+    pub(crate) fn fails(self) -> bool {
+        self == Self::TimedOut || !self.failures().is_empty()
     }
 
     /// What the failures of this end are, the one that ranks first in front (P5).
@@ -74,6 +81,11 @@ pub(crate) enum Event {
     Drained(usize),
     Cancel(usize, Reason),
     SetDeadline(usize, Option<u32>),
+    /// A child that was started signals that it is ready.
+    Ready(usize, usize),
+    ShutDown(usize, Option<u32>),
+    CutGrace(usize),
+    ShieldEnds(usize),
     DropFuture(usize, How),
     ForgetFuture(usize),
     OpenerEnded(usize),
@@ -100,6 +112,10 @@ impl fmt::Display for Event {
             Self::Drained(s) => write!(f, "{} driver reports: drained", scope(s)),
             Self::Cancel(s, reason) => write!(f, "{} cancel: {reason:?}", scope(s)),
             Self::SetDeadline(s, at) => write!(f, "{} set_deadline: {at:?}", scope(s)),
+            Self::Ready(s, t) => write!(f, "{} task {t} is ready", scope(s)),
+            Self::ShutDown(s, grace) => write!(f, "{} is shut down within {grace:?}", scope(s)),
+            Self::CutGrace(s) => write!(f, "{} has its graces cut", scope(s)),
+            Self::ShieldEnds(s) => write!(f, "{} loses its shield", scope(s)),
             Self::DropFuture(s, how) => write!(f, "{} future is dropped: {how:?}", scope(s)),
             Self::ForgetFuture(s) => write!(f, "{} future is forgotten or carried away", scope(s)),
             Self::OpenerEnded(s) => write!(f, "{} opener ends", scope(s)),

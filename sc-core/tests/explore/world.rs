@@ -66,6 +66,10 @@ impl<'a> World<'a> {
                 self.perform(s, effects)?;
             }
             Event::SetDeadline(s, at) => self.set_deadline(s, at)?,
+            Event::Ready(s, t) => self.books[s].tasks[t].ready = true,
+            Event::ShutDown(s, grace) => self.shut_down(s, grace)?,
+            Event::CutGrace(s) => self.cut_grace(s)?,
+            Event::ShieldEnds(s) => self.end_shield(s)?,
             Event::DropFuture(s, how) => self.drop_future(s, how)?,
             Event::ForgetFuture(s) => self.books[s].place = Place::Forgotten,
             Event::OpenerEnded(s) => self.end_opener(s)?,
@@ -83,7 +87,7 @@ impl<'a> World<'a> {
 
     /// Tells the oracle that the scope is to be cancelled by itself, unless it is already.
     pub(crate) fn order_cancel(&mut self, s: usize, reason: Reason) {
-        let stop_at = self.now + self.setup.scopes[s].grace.unwrap_or(0);
+        let stop_at = self.now + self.books[s].grace.unwrap_or(0);
         let ordered = Ordered { reason, origin: s, inherited: false, stop_at };
         self.books[s].order_cancel(ordered, self.now);
     }
@@ -94,11 +98,13 @@ impl<'a> World<'a> {
         self.books[s].opened = true;
         if let Some(p) = setup.opener.parent() {
             self.books[p].count += 1;
-            let outer = self.books[p].machine.get().deadline().cloned();
-            let effects = self.books[s].machine.inherit_deadline(outer);
-            self.perform(s, effects)?;
+            if setup.shield.is_none() {
+                let outer = self.books[p].machine.get().deadline().cloned();
+                let effects = self.books[s].machine.inherit_deadline(outer);
+                self.perform(s, effects)?;
+            }
             if let Some(cancelled) = self.books[p].machine.get().cancelled().cloned() {
-                self.inherit(p, s, &cancelled)?;
+                self.hand_down(p, s, &cancelled)?;
             }
         }
         self.books[s].armed = self.books[s].machine.get().next_timer();
@@ -116,6 +122,8 @@ impl<'a> World<'a> {
     fn spawn(&mut self, s: usize, t: usize) -> Checked {
         let setup = &self.setup.scopes[s].tasks[t];
         let book = &mut self.books[s];
+        // That of an isolated child, whatever becomes of it.
+        let handle_of = ChildKind { isolated: setup.kind.isolated || setup.starts, ..setup.kind };
         let id = ChildId::new(t as u64);
         let admitted = if setup.kind.daemon {
             let admitted = book.machine.admit_daemon(id, setup.grace.map(units));
@@ -137,7 +145,7 @@ impl<'a> World<'a> {
         book.count += u32::from(!setup.kind.daemon);
         book.spawned += 1;
         book.tasks[t].stage = if setup.lazy { Stage::Ready } else { Stage::Running };
-        if setup.handle && book.body == Body::Running && book.machine.get().handles_matter(setup.kind) {
+        if setup.handle && book.body == Body::Running && book.machine.get().handles_matter(handle_of) {
             book.machine.expect_claim(id);
             book.tasks[t].handle = Handle::Held;
         }
@@ -168,8 +176,11 @@ impl<'a> World<'a> {
     }
 
     fn exit(&mut self, s: usize, t: usize, how: How) -> Checked {
-        let kind = self.setup.scopes[s].tasks[t].kind;
+        let kind = self.kind_at_exit(s, t);
         let told = self.books[s].told(t, kind.daemon);
+        if matches!(how, How::Dropped | How::DroppedDtor) {
+            self.tell_opened(s, t)?;
+        }
         self.books[s].tasks[t].stage = Stage::Ended(how);
         self.end_frame(Opener::Task(s, t))?;
         let (code, destructor, first) = self.inject_all(s, Who::Task(t), how);
@@ -178,6 +189,7 @@ impl<'a> World<'a> {
             (_, Some(tag)) => End::Failed(tag.failure()),
             (How::Dropped | How::DroppedDtor, _) if told == Told::FromInside => End::Stopped,
             (How::Dropped | How::DroppedDtor, _) => End::Cut,
+            (How::TimedOut, _) => End::Failed(Failure::Cancelled(self.notice_of_deadline(s, t)?)),
             (How::AwaitedDead, _) => End::AwaitedDead,
             (How::RuntimeEnded, _) => End::RuntimeEnded,
             _ => End::Value,
@@ -197,14 +209,14 @@ impl<'a> World<'a> {
 
     /// What the promises make of a child's exit (P5).
     fn order_after_exit(&mut self, s: usize, t: usize, how: How, told: Told, first: Option<Tag>) {
-        let ChildKind { daemon: _, isolated } = self.setup.scopes[s].tasks[t].kind;
+        let ChildKind { daemon: _, isolated } = self.kind_at_exit(s, t);
         let watch = self.setup.scopes[s].watch;
         let book = &mut self.books[s];
         let before = book.cancel.is_none();
         let own = told != Told::FromInside;
-        let failed = first.is_some() || how == How::AwaitedDead && before;
+        let failed = how.fails() || how == How::AwaitedDead && before;
         let dropped = matches!(how, How::Dropped | How::DroppedDtor | How::AwaitedDead) && !before;
-        book.cut_short |= own && (dropped || first.is_some() && !before && !isolated);
+        book.cut_short |= own && (dropped || how.fails() && !before && !isolated);
         book.cut_short |= how == How::RuntimeEnded;
         let judged = match watch {
             Watch::Failures => failed,
@@ -217,7 +229,7 @@ impl<'a> World<'a> {
         } else if failed && watch == Watch::FailFast && before && !isolated && !secondary {
             book.order_primary(first);
             book.cut_short |= first.is_none();
-            self.order_cancel(s, if first.is_some() { Reason::ChildFailed } else { Reason::AwaitedChild });
+            self.order_cancel(s, if first.is_some() { Reason::ChildFailed } else { untagged(how) });
         }
         if how == How::RuntimeEnded {
             self.order_cancel(s, Reason::RuntimeEnded);
@@ -397,7 +409,11 @@ impl<'a> World<'a> {
 
     /// The deadline that holds for a scope and whose it is: the outermost of equals (P8).
     pub(crate) fn effective_deadline(&self, s: usize) -> Option<(u32, usize)> {
-        let outer = self.setup.scopes[s].opener.parent().and_then(|p| self.effective_deadline(p));
+        let outer = match (self.setup.scopes[s].opener.parent(), self.setup.scopes[s].shield) {
+            (Some(p), None) => self.effective_deadline(p),
+            (Some(p), Some(_)) => self.end_of_shield(p, s),
+            (None, _) => None,
+        };
         let own = self.books[s].deadline.map(|at| (at, s));
         match (outer, own) {
             (Some(outer), Some(own)) => Some(if own.0 < outer.0 { own } else { outer }),
@@ -408,11 +424,16 @@ impl<'a> World<'a> {
     /// Hands a cancellation down (P6); the instant of the stop goes with it (P9).
     pub(crate) fn inherit(&mut self, p: usize, s: usize, cancelled: &Cancelled) -> Checked {
         if let Some(outer) = self.books[p].cancel {
-            let stop_at = self.setup.scopes[s].grace.map_or(outer.stop_at, |grace| self.now + grace);
+            let stop_at = self.books[s].grace.map_or(outer.stop_at, |grace| self.now + grace);
             self.books[s].order_cancel(Ordered { inherited: true, stop_at, ..outer }, self.now);
         }
         let stop_at = self.books[p].machine.get().stop_at();
         let effects = self.books[s].machine.inherit(cancelled, stop_at, instant(self.now));
         self.perform(s, effects)
     }
+}
+
+/// Why a scope is cancelled by a failure that is no error and no panic.
+pub(crate) fn untagged(how: How) -> Reason {
+    if how == How::TimedOut { Reason::Deadline } else { Reason::AwaitedChild }
 }

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::hold::Hold;
 use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::open::{Options, Setup};
-use crate::rt::{self, AbortHandle, JoinHandle};
+use crate::rt::{self, AbortHandle, JoinHandle, Mutex, lock};
 
 /// What stops the ambient tasks of a scope, and where they were spawned.
 #[derive(Debug, Default)]
@@ -190,7 +190,7 @@ struct Queued<F>(Mutex<Option<(F, Life<Hold>)>>);
 
 impl<F> Queued<F> {
     fn take(&self) -> Option<(F, Life<Hold>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 
     fn end_unrun(&self) {
@@ -207,7 +207,7 @@ impl<F: Send + 'static> Wake for Queued<F> {
         // Whoever woke us took our waker; it may have concerned somebody else. Back on the list first, then look.
         let waker = Waker::from(Arc::clone(&self));
         let (stop, old) = {
-            let queued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let queued = lock(&self.0);
             let old = queued.as_ref().map(|(_, life)| life.renew(waker));
             (queued.as_ref().is_some_and(|(_, life)| life.is_to_stop()), old)
         };
@@ -261,7 +261,7 @@ where
     let queued = Arc::new(Queued(Mutex::new(None)));
     let mut life = Life::new(admitted);
     life.enter_as(&Waker::from(Arc::clone(&queued)));
-    *queued.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((closure, life));
+    *lock(&queued.0) = Some((closure, life));
     let shell = Shell(Arc::clone(&queued), PhantomData);
     let task = rt::spawn_blocking(move || shell.run());
     owner.own_task(id, &task, place);

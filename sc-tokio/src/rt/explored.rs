@@ -1,13 +1,15 @@
 //! The facade's other side: what the engine runs on while Shuttle explores its schedules.
 //!
 //! Shuttle's Tokio where that is faithful, and models of our own where it is not: it counts no
-//! `Arc`s ([`counted`]), lets every timer expire at once ([`clock`]), and never preempts a task
-//! between the end of its future and the disposal of its output ([`spawn`]).
+//! `Arc`s ([`counted`]), lets every timer expire at once ([`clock`]), never preempts a task
+//! between the end of its future and the disposal of its output ([`spawn`]), and has sets of tasks that
+//! can only be awaited, not polled ([`join_set`]).
 //!
 //! Public for the exploring tests, and only in their build.
 
 pub mod clock;
 pub mod counted;
+pub(crate) mod join_set;
 
 use std::cell::Cell;
 use std::pin::Pin;

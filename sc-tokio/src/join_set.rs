@@ -426,13 +426,14 @@ impl<T, E> Drop for ScopedJoinSet<'_, T, E> {
         if let Some((id, _)) = self.deciding.take() {
             self.release(id);
         }
+        // Before the seats are given up: none of ours is to begin with one of them.
+        self.abort_all();
         if let Some(limited) = self.limited.take() {
             drop(limited.shelf.close());
         }
         if self.inner.is_empty() {
             return;
         }
-        self.abort_all();
         for id in self.tasks.keys() {
             self.release(*id);
         }

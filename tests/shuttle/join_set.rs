@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sc_tokio::{Cancelled, Failure, Limit, OutcomeKind, Reason, Scope, scope};
 use shuttle_tokio::sync::oneshot;
 
-use crate::support::{
-    Live, Seen, block_on, cancel_some_time, explore, linger, outside, pause, poll_until,
-};
+use crate::support::{Live, Seen, block_on, cancel_some_time, explore, linger, outside, pause, poll_until};
 
 #[test]
 fn results_come_once_each_in_whatever_order_they_end() {

@@ -109,7 +109,7 @@ fn grant_against_drop(seen: &Seen) {
                 drop(permit?.spawn(seats.work(1)));
             }
             drop(s.spawn(seats.work(1)));
-            s.reserve().await?;
+            drop(s.reserve().await?);
             Ok(())
         })
         .limit(&seats.limit)
@@ -370,8 +370,7 @@ fn a_limit_that_is_resized_seats_those_who_wait() {
 #[test]
 fn a_permit_that_meets_a_cancellation_is_given_back() {
     explore(&["ran", "cut short", "refused", "no permit"], |seen| {
-        let (seats, permitted, accepted, finished) =
-            (Seats::new(1), Flag::default(), Flag::default(), Flag::default());
+        let (seats, permitted, accepted, finished) = (Seats::new(1), Flag::default(), Flag::default(), Flag::default());
         block_on(async {
             let mut canceller = None;
             let held = seats.limit.clone();

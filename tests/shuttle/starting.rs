@@ -105,10 +105,7 @@ pub(crate) fn signal_against_exit(seen: &Seen) {
 
 #[test]
 fn a_failure_that_meets_the_signal_goes_to_the_call_or_to_the_scope() {
-    explore(
-        &["failed before it was ready", "ready, then failed", "failed when it was ready"],
-        signal_against_exit,
-    );
+    explore(&["failed before it was ready", "ready, then failed", "failed when it was ready"], signal_against_exit);
 }
 
 /// The call is dropped while the child signals.

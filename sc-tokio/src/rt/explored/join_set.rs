@@ -2,10 +2,10 @@
 //! what the set looks through.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::rt::{AbortHandle, JoinError, JoinHandle, Mutex, lock, poll_unconstrained};
+use crate::rt::{AbortHandle, JoinError, JoinHandle, poll_unconstrained};
 
 /// Whether it is this task whose end was an error. No task of a set is aborted by Tokio's means, and no
 /// runtime ends in a model.
@@ -31,6 +31,12 @@ struct Entry<T> {
 struct Notified {
     keys: VecDeque<u64>,
     waker: Option<Waker>,
+}
+
+// `std`'s mutex: Tokio's own steps are none of those that are explored, and a waker may be called when a schedule
+// is over, where nobody can be waited for.
+fn lock(notified: &Mutex<Notified>) -> MutexGuard<'_, Notified> {
+    notified.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The join waker of one task.

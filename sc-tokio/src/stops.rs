@@ -21,6 +21,8 @@ pub(crate) struct Stop {
     pub(crate) task: Option<AbortHandle>,
     /// Aborting the task is what makes the child notice; otherwise it looks when it is woken.
     pub(crate) aborts: bool,
+    /// The task is aborted, or is about to be: from here on it is dropped at its next await, whatever that is.
+    pub(crate) aborted: bool,
 }
 
 /// The children that were present at one `cancel_children`.
@@ -109,6 +111,11 @@ impl Stops {
         self.single.remove(&id)
     }
 
+    /// Whether the child's task is aborted, so that nothing it does from here on comes to its end.
+    pub(crate) fn is_aborted(&self, id: u64) -> bool {
+        self.single.get(&id).is_some_and(|stop| stop.aborted)
+    }
+
     pub(crate) fn next(&self) -> Option<Instant> {
         let single = self.single.values().filter(|stop| !stop.due).filter_map(|stop| stop.at);
         let batches = self.batches.iter().filter(|batch| !batch.due).filter_map(|batch| batch.at);
@@ -121,7 +128,8 @@ impl Stops {
         let mut aborts = Vec::new();
         for (id, stop) in self.single.iter_mut().filter(|(_, stop)| !stop.due) {
             stop.due = true;
-            aborts.extend(stop.task.clone().filter(|_| stop.aborts && !shielded.has(*id)));
+            stop.aborted = stop.aborts && !shielded.has(*id);
+            aborts.extend(stop.task.clone().filter(|_| stop.aborted));
         }
         aborts
     }
@@ -134,9 +142,9 @@ impl Stops {
         for (id, stop) in self.single.iter_mut().filter(|(_, stop)| !stop.due && is_due(stop.at)) {
             stop.due = true;
             // Its wrapper drops it once its shields are gone; an abort would be for good.
-            let looks = !stop.aborts || shielded.has(*id);
-            look |= looks;
-            aborts.extend(stop.task.clone().filter(|_| !looks));
+            stop.aborted = stop.aborts && !shielded.has(*id);
+            look |= !stop.aborted;
+            aborts.extend(stop.task.clone().filter(|_| stop.aborted));
         }
         for batch in self.batches.iter_mut().filter(|batch| !batch.due && is_due(batch.at)) {
             batch.due = true;
@@ -170,7 +178,8 @@ impl Books {
         let grace = self.graces.length(id).or(self.scope.config().grace).unwrap_or_default();
         // A shield inside it is left alone, which an abort would not do.
         let due = grace.is_zero() && !self.shielded.has(id);
-        Some(self.stops.one(id, Stop { cancelled, at: now.checked_add(grace), due, task, aborts }))
+        let stop = Stop { cancelled, at: now.checked_add(grace), due, task, aborts, aborted: due && aborts };
+        Some(self.stops.one(id, stop))
     }
 }
 
@@ -201,9 +210,9 @@ impl Node {
             let below = self.spawned();
             let mut retired = Vec::new();
             for (id, grace) in books.graces.below(below) {
-                let (cancelled, at) = (cancelled.clone(), now.checked_add(grace));
-                retired
-                    .push(books.stops.one(id, Stop { cancelled, at, due: grace.is_zero(), task: None, aborts: false }));
+                let (cancelled, at, due) = (cancelled.clone(), now.checked_add(grace), grace.is_zero());
+                let stop = Stop { cancelled, at, due, task: None, aborts: false, aborted: false };
+                retired.push(books.stops.one(id, stop));
             }
             (retired, books.stops.all_below(below, cancelled, now.checked_add(grace), grace.is_zero()))
         };

@@ -130,6 +130,25 @@ fn a_shield_opened_while_its_child_is_stopped_holds() {
     explore_more(2, &OUTCOMES, |seen: &Seen| stopped_from_inside(seen, false));
 }
 
+/// An ambient task can only be stopped by aborting it.
+#[test]
+fn a_shield_opened_in_an_ambient_task_while_the_scope_is_cancelled_holds() {
+    explore_more(2, &OUTCOMES, |seen: &Seen| {
+        let steps = Steps::default();
+        block_on(async {
+            let mut canceller = None;
+            let _: Result<(), Cancelled> = scope(async |s: &Scope<Cancelled>| {
+                drop(sc_tokio::spawn(steps.code()));
+                canceller = Some(cancel_some_time(s.canceller()));
+                Ok(())
+            })
+            .await;
+            canceller.expect("the body ran").await.unwrap();
+        });
+        seen.saw(steps.judge());
+    });
+}
+
 #[test]
 fn a_child_shielded_as_a_whole_ends_by_itself_or_never_begins() {
     explore(&["finished", "refused"], |seen: &Seen| {

@@ -5,6 +5,7 @@
 //! the code as the task's frame, records the exit, and releases the hold.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
@@ -33,22 +34,19 @@ pub(crate) struct AmbientTasks {
     /// Those that no stop of the scope aborts: here for [`places`](Self::places) only.
     shielded: Vec<(AbortHandle, &'static Location<'static>)>,
     sweep_shielded_at: usize,
+    /// Those that a stop has aborted, or is about to: what they do from here on does not come to its end.
+    aborted: BTreeMap<u64, AbortHandle>,
+    sweep_aborted_at: usize,
 }
 
 impl AmbientTasks {
     /// Keeps one. Finished ones are swept in proportion to those that live (P11).
-    pub(crate) fn push(
-        &mut self,
-        id: u64,
-        abort: AbortHandle,
-        place: &'static Location<'static>,
-    ) -> Option<AbortHandle> {
+    pub(crate) fn push(&mut self, id: u64, abort: AbortHandle, place: &'static Location<'static>) {
         if self.tasks.len() >= self.sweep_at.max(64) {
             self.tasks.retain(|(_, task, _)| !task.is_finished());
             self.sweep_at = self.tasks.len() * 2;
         }
         self.tasks.push((id, abort, place));
-        None
     }
 
     /// Keeps a shielded one.
@@ -62,7 +60,22 @@ impl AmbientTasks {
 
     pub(crate) fn take_one(&mut self, id: u64) -> Option<AbortHandle> {
         let index = self.tasks.iter().position(|(task, ..)| *task == id)?;
-        Some(self.tasks.swap_remove(index).1)
+        let task = self.tasks.swap_remove(index).1;
+        Some(self.aborts(id, task))
+    }
+
+    /// Writes down that one is about to be aborted.
+    pub(crate) fn aborts(&mut self, id: u64, task: AbortHandle) -> AbortHandle {
+        if self.aborted.len() >= self.sweep_aborted_at.max(64) {
+            self.aborted.retain(|_, task| !task.is_finished());
+            self.sweep_aborted_at = self.aborted.len() * 2;
+        }
+        self.aborted.insert(id, task.clone());
+        task
+    }
+
+    pub(crate) fn is_aborted(&self, id: u64) -> bool {
+        self.aborted.contains_key(&id)
     }
 
     /// Takes those for which this holds.
@@ -70,7 +83,7 @@ impl AmbientTasks {
         let (taken, left) = std::mem::take(&mut self.tasks).into_iter().partition(|(id, ..)| told(*id));
         self.tasks = left;
         let taken: Vec<(u64, AbortHandle, _)> = taken;
-        taken.into_iter().map(|(_, task, _)| task).collect()
+        taken.into_iter().map(|(id, task, _)| self.aborts(id, task)).collect()
     }
 
     /// Where those that live were spawned.

@@ -248,8 +248,13 @@ impl Node {
         let refused = {
             let mut books = self.books();
             let stopped = books.scope.is_stopped() || books.stops.told(id).is_some_and(|told| told.due);
-            // It runs already, and may have opened a shield: then it is aborted when that is over.
-            if stopped && !books.shielded.has(id) { Some(abort) } else { books.ambient.push(id, abort, place) }
+            // One that has opened a shield meanwhile is aborted at its end, as those on the list are.
+            if stopped && !books.shielded.has(id) {
+                Some(books.ambient.aborts(id, abort))
+            } else {
+                books.ambient.push(id, abort, place);
+                None
+            }
         };
         if let Some(abort) = refused {
             abort.abort();

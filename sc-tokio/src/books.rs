@@ -352,9 +352,8 @@ impl Books {
             work.wake(self.waiters.take());
         }
         if deadline_moved {
-            let deadline = self.scope.deadline().cloned();
             for below in self.nested.iter().filter(|below| !below.shielded && !below.owned) {
-                work.deadline_below(&below.node, deadline.clone());
+                work.deadline_below(&below.node, node);
             }
         }
         if let Some(slow) = slow {

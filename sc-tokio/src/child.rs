@@ -29,7 +29,6 @@ pub(crate) use start::Starting;
 pub use start::{Ready, Start, StartError, StartFn, Unsignalled};
 pub(crate) use task::{Admitted, ChildTask, Gone, Life, Membership};
 pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed};
-#[cfg(not(sc_shuttle))]
 pub(crate) use {blocking::start_blocking, claim::failure_now, claim::poll_failure};
 
 use crate::fault::{self, Fault};

@@ -20,7 +20,7 @@ use crate::fault::{self, Fault};
 use crate::hold::Hold;
 use crate::limit::{self, Shelf};
 use crate::node::Node;
-use crate::rt::{AbortHandle, Instant, JoinError, JoinSet};
+use crate::rt::{self, AbortHandle, Instant, JoinError, JoinSet};
 use crate::scope::Scope;
 use crate::waiting::Waiting;
 
@@ -152,7 +152,7 @@ impl<'n, T, E> ScopedJoinSet<'n, T, E> {
     fn taken(&mut self, end: Result<(u64, Result<T, Gone>), JoinError>) -> (u64, Result<T, Gone>) {
         let (id, end) = end.unwrap_or_else(|error| {
             // Dropped with its runtime: everything else ends in our wrapper.
-            let found = self.tasks.iter().find(|(_, task)| task.id() == error.id());
+            let found = self.tasks.iter().find(|(_, task)| rt::is_of(&error, task));
             (found.map_or(u64::MAX, |(id, _)| *id), Err(Gone::Cancelled(None)))
         });
         self.tasks.remove(&id);
@@ -429,13 +429,14 @@ impl<T, E> Drop for ScopedJoinSet<'_, T, E> {
         if let Some((id, _)) = self.deciding.take() {
             self.release(id);
         }
+        // Before the seats are given up: none of ours is to begin with one of them.
+        self.abort_all();
         if let Some(limited) = self.limited.take() {
             drop(limited.shelf.close());
         }
         if self.inner.is_empty() {
             return;
         }
-        self.abort_all();
         for id in self.tasks.keys() {
             self.release(*id);
         }

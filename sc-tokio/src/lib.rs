@@ -58,7 +58,6 @@ mod graces;
 mod hold;
 mod hook;
 pub mod join;
-#[cfg(not(sc_shuttle))]
 mod join_set;
 mod judge;
 mod limit;
@@ -98,7 +97,6 @@ pub use child::{
     TaskBuilder, Unsignalled,
 };
 pub use hook::{UnhandledFailure, reset_failure_hook, set_failure_hook};
-#[cfg(not(sc_shuttle))]
 pub use join_set::{ScopedAbortHandle, ScopedJoinSet};
 pub use limit::{Limit, ZeroLimit};
 pub use nursery::Nursery;

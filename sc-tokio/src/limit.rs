@@ -8,7 +8,6 @@
 //! 3. A child that lent its seat does not run until it has one again. So a seat that is lent is held by one child, too.
 //! 4. Nobody is woken, and no value is dropped, under the lock.
 
-#[cfg_attr(sc_shuttle, allow(dead_code, reason = "sets of tasks are not in that build"))]
 mod shelf;
 mod waits;
 

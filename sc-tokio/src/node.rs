@@ -277,10 +277,21 @@ impl Node {
         }
     }
 
-    pub(crate) fn inherit_deadline(self: &Arc<Self>, deadline: Option<Deadline>, work: &mut Work) {
-        let mut books = self.books();
-        let effects = books.scope.inherit_deadline(deadline);
-        books.apply(self, effects, work);
+    /// Takes over the deadline that holds for the scope above. Looks again after it was written: two who move it
+    /// at once do not come here in the order in which they moved it (P8).
+    pub(crate) fn inherit_deadline(self: &Arc<Self>, parent: &Arc<Self>, work: &mut Work) {
+        let mut written: Option<Option<Deadline>> = None;
+        loop {
+            let latest = parent.books().scope.deadline().cloned();
+            if written.as_ref() == Some(&latest) {
+                return;
+            }
+            let mut books = self.books();
+            let effects = books.scope.inherit_deadline(latest.clone());
+            books.apply(self, effects, work);
+            drop(books);
+            written = Some(latest);
+        }
     }
 
     /// Shuts an owned scope down: what runs has until `at`, and who does not make it is named.

@@ -220,7 +220,7 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
         Who::Child { id, .. } if Arc::ptr_eq(&parent, frame_scope) => Some(id),
         _ => None,
     };
-    let (slot, deadline, cancelled) = {
+    let (slot, has_deadline, cancelled) = {
         let mut books = parent.books();
         let below = Below {
             by_daemon,
@@ -238,21 +238,17 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
         let cancelled = books.scope.cancelled().filter(|_| !by_daemon).cloned();
         let since = books.cancelled_since();
         let cancelled = cancelled.map(|cancelled| (cancelled, books.scope.stop_at(), since));
-        (slot, books.scope.deadline().filter(|_| !is_shield).cloned(), cancelled)
+        (slot, !is_shield && books.scope.deadline().is_some(), cancelled)
     };
     let told = told_alone(frame_scope, who);
     let mut work = Work::default();
     {
         let mut books = node.books();
         let opener = (!at_top && Arc::ptr_eq(&parent, frame_scope)).then_some((who, in_future));
-        books.parent = Some(Parent { node: parent, hold, daemon, opener, slot });
-        if deadline.is_some() {
-            let effects = books.scope.inherit_deadline(deadline.clone());
-            books.apply(node, effects, &mut work);
-        }
+        books.parent = Some(Parent { node: Arc::clone(&parent), hold, daemon, opener, slot });
     }
-    if deadline.is_some() {
-        inherit_latest(node, deadline, &mut work);
+    if has_deadline {
+        node.inherit_deadline(&parent, &mut work);
     }
     if let Some((cancelled, stop_at, since)) = told.or(cancelled) {
         node.inherit_since(since.unwrap_or_else(Instant::now), &cancelled, stop_at, &mut work);
@@ -272,20 +268,6 @@ fn told_alone(scope: &Arc<Node>, who: Who) -> Option<(Cancelled, Option<std::tim
         Status::Told(cancelled, _) | Status::Stop(cancelled, _) => {
             Some((cancelled, scope.told_until(id, daemon), scope.told_since(id, daemon)))
         }
-    }
-}
-
-/// The parent's deadline may have been moved, and the move handed down, between our reading it and
-/// writing it: then what we wrote is stale.
-fn inherit_latest(node: &Arc<Node>, mut written: Option<Deadline>, work: &mut Work) {
-    let Some(parent) = node.books().inherits_from() else { return };
-    loop {
-        let latest = parent.books().scope.deadline().cloned();
-        if latest == written {
-            return;
-        }
-        node.inherit_deadline(latest.clone(), work);
-        written = latest;
     }
 }
 

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt;
+use std::ops::DerefMut;
 use std::panic::Location;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use sc_core::{CancelRequest, Cancelled, Failure, FailureRecord, Outcome, OutcomeKind, Reason, Supervise};
@@ -19,10 +19,12 @@ use crate::hold::Hold;
 use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::open;
-use crate::rt::{self, Handle, JoinHandle, RuntimeId, id_of, thread_local};
+use crate::rt::{self, AtomicU64, Handle, JoinHandle, Mutex, Ordering, RuntimeId, global, id_of, lock, thread_local};
 
-/// The roots of the runtimes that have one.
-static ROOTS: Mutex<Vec<(RuntimeId, Weak<Node>)>> = Mutex::new(Vec::new());
+global! {
+    /// The roots of the runtimes that have one.
+    static ROOTS: Mutex<Vec<(RuntimeId, Weak<Node>)>> = Mutex::new(Vec::new());
+}
 
 thread_local! {
     /// The implicit root of the runtime that this thread last worked for. Holding it here keeps it
@@ -30,8 +32,8 @@ thread_local! {
     static CACHE: Cell<Option<(RuntimeId, Hold)>> = const { Cell::new(None) };
 }
 
-fn roots() -> std::sync::MutexGuard<'static, Vec<(RuntimeId, Weak<Node>)>> {
-    ROOTS.lock().unwrap_or_else(PoisonError::into_inner)
+fn roots() -> impl DerefMut<Target = Vec<(RuntimeId, Weak<Node>)>> {
+    lock(&ROOTS)
 }
 
 /// The root of the current runtime; `None` outside a runtime.
@@ -75,8 +77,10 @@ fn find_or_open(runtime: RuntimeId) -> (Arc<Node>, Option<Hold>) {
     (node, Some(hold))
 }
 
-/// How many roots were opened with [`Root`] and live. Programs without one do not look for it.
-static EXPLICIT: AtomicUsize = AtomicUsize::new(0);
+global! {
+    /// How many roots were opened with [`Root`] and live. Programs without one do not look for it.
+    static EXPLICIT: AtomicU64 = AtomicU64::new(0);
+}
 
 /// The root that the program opened on the current runtime, if it did: what is opened outside any
 /// frame is below it.
@@ -402,26 +406,28 @@ impl fmt::Debug for RootHandle {
     }
 }
 
-static DETACHED: Mutex<Vec<(&'static str, &'static Location<'static>)>> = Mutex::new(Vec::new());
+global! {
+    static DETACHED: Mutex<Vec<(&'static str, &'static Location<'static>)>> = Mutex::new(Vec::new());
+}
 
 /// A task that belongs to nobody, on the list of such tasks.
 pub(crate) struct Detached(&'static str, &'static Location<'static>);
 
 impl Detached {
     pub(crate) fn list(why: &'static str, place: &'static Location<'static>) -> Self {
-        DETACHED.lock().unwrap_or_else(PoisonError::into_inner).push((why, place));
+        lock(&DETACHED).push((why, place));
         Self(why, place)
     }
 
     /// Those that live: why, and where they were spawned.
     pub(crate) fn all() -> Vec<(&'static str, &'static Location<'static>)> {
-        DETACHED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&DETACHED).clone()
     }
 }
 
 impl Drop for Detached {
     fn drop(&mut self) {
-        let mut listed = DETACHED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listed = lock(&DETACHED);
         if let Some(index) = listed.iter().position(|entry| *entry == (self.0, self.1)) {
             listed.swap_remove(index);
         }

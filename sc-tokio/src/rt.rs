@@ -30,6 +30,19 @@ mod real {
     pub(crate) fn id_of(runtime: &Handle) -> RuntimeId {
         runtime.id()
     }
+
+    /// Whether it is this task whose end was an error.
+    pub(crate) fn is_of(error: &JoinError, task: &AbortHandle) -> bool {
+        error.id() == task.id()
+    }
+
+    /// A static that a schedule explorer has to begin anew.
+    macro_rules! global {
+        ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)+) => {
+            $($(#[$attribute])* static $name: $type = $value;)+
+        };
+    }
+    pub(crate) use global;
 }
 
 #[cfg(sc_shuttle)]
@@ -40,12 +53,21 @@ mod real {
 
     pub(crate) use shuttle_tokio::runtime::Handle;
     pub(crate) use shuttle_tokio::task::coop::{consume_budget, unconstrained};
-    pub(crate) use shuttle_tokio::task::{AbortHandle, JoinHandle};
+    pub(crate) use shuttle_tokio::task::{AbortHandle, JoinError, JoinHandle};
     pub(crate) use shuttle_tokio_util::sync::CancellationToken;
 
     pub(crate) use super::explored::clock::{Instant, Sleep, sleep_until};
     pub(crate) use super::explored::counted::{Counted, WeakCounted};
+    pub(crate) use super::explored::join_set::{JoinSet, is_of};
     pub(crate) use super::explored::{RuntimeId, id_of, spawn, spawn_blocking};
+
+    /// Begun anew with each schedule, so that none depends on another, and no two tests share it.
+    macro_rules! global {
+        ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)+) => {
+            shuttle::lazy_static! { $($(#[$attribute])* static ref $name: $type = $value;)+ }
+        };
+    }
+    pub(crate) use global;
 }
 
 pub(crate) use real::*;

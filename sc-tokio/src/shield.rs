@@ -96,7 +96,15 @@ fn shield_at<F: Future>(
 ) -> impl Future<Output = Result<F::Output, Cancelled>> {
     let scope = NurseryBuilder::new(async move {
         let nursery = Nursery::<Cancelled>::open();
-        drive(&nursery, async move { Ok(future.await) }).await
+        let too_late = nursery.node().is_opened_too_late();
+        let body = async move {
+            if too_late {
+                // Not begun rather than left half done.
+                std::future::pending::<()>().await;
+            }
+            Ok(future.await)
+        };
+        drive(&nursery, body).await
     });
     IntoFuture::into_future(scope.opened_at(place).shielding(limit))
 }
@@ -128,6 +136,8 @@ pub(crate) struct Shield {
     pending: Option<Pending>,
     /// The frames around it, in whose books it is listed.
     frames: Frames,
+    /// One of them is aborted, before this was listed: it is dropped at its next await.
+    too_late: bool,
 }
 
 /// The cancellation that a shield keeps out, and until when (`None`: for ever).
@@ -139,7 +149,7 @@ struct Pending {
 
 impl Shield {
     pub(crate) const fn new(limit: Duration) -> Self {
-        Self { limit, pending: None, frames: Vec::new() }
+        Self { limit, pending: None, frames: Vec::new(), too_late: false }
     }
 
     /// When its time is over, if that runs.
@@ -270,12 +280,20 @@ impl Node {
     /// Lists a shield in the books of the frames around it.
     pub(crate) fn shields(self: &Arc<Self>, opener: &Opener) {
         let frames = frames_around(opener);
+        let mut too_late = false;
         for (node, member) in &frames {
-            node.books().shielded.enter(*member, Some(Arc::clone(self)));
+            let mut books = node.books();
+            books.shielded.enter(*member, Some(Arc::clone(self)));
+            // Under the lock under which an abort is decided on: one that sees us listed is not.
+            too_late |= books.stops.is_aborted(*member) || books.ambient.is_aborted(*member);
         }
         if let Some(shield) = &mut self.books().shield {
-            shield.frames = frames;
+            (shield.frames, shield.too_late) = (frames, too_late);
         }
+    }
+
+    fn is_opened_too_late(&self) -> bool {
+        self.books().shield.as_ref().is_some_and(|shield| shield.too_late)
     }
 
     /// The surroundings of a shield are cancelled, since `since`: its time runs. Whether it is one.

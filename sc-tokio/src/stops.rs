@@ -23,6 +23,8 @@ pub(crate) struct Stop {
     pub(crate) task: Option<AbortHandle>,
     /// Aborting the task is what makes the child notice; otherwise it looks when it is woken.
     pub(crate) aborts: bool,
+    /// The task is aborted, or is about to be: from here on it is dropped at its next await, whatever that is.
+    pub(crate) aborted: bool,
 }
 
 /// The children that were present at one `cancel_children`.
@@ -118,6 +120,11 @@ impl Stops {
         !self.single.is_empty()
     }
 
+    /// Whether the child's task is aborted, so that nothing it does from here on comes to its end.
+    pub(crate) fn is_aborted(&self, id: u64) -> bool {
+        self.single.get(&id).is_some_and(|stop| stop.aborted)
+    }
+
     pub(crate) fn next(&self) -> Option<Instant> {
         let single = self.single.values().filter(|stop| !stop.due).filter_map(|stop| stop.at);
         let batches = self.batches.iter().filter(|batch| !batch.due).filter_map(|batch| batch.at);
@@ -130,7 +137,8 @@ impl Stops {
         let mut aborts = Vec::new();
         for (id, stop) in self.single.iter_mut().filter(|(_, stop)| !stop.due) {
             stop.due = true;
-            aborts.extend(stop.task.clone().filter(|_| stop.aborts && !shielded.has(*id)));
+            stop.aborted = stop.aborts && !shielded.has(*id);
+            aborts.extend(stop.task.clone().filter(|_| stop.aborted));
         }
         aborts
     }
@@ -143,9 +151,9 @@ impl Stops {
         for (id, stop) in self.single.iter_mut().filter(|(_, stop)| !stop.due && is_due(stop.at)) {
             stop.due = true;
             // Its wrapper drops it once its shields are gone; an abort would be for good.
-            let looks = !stop.aborts || shielded.has(*id);
-            look |= looks;
-            aborts.extend(stop.task.clone().filter(|_| !looks));
+            stop.aborted = stop.aborts && !shielded.has(*id);
+            look |= !stop.aborted;
+            aborts.extend(stop.task.clone().filter(|_| stop.aborted));
         }
         for batch in self.batches.iter_mut().filter(|batch| !batch.due && is_due(batch.at)) {
             batch.due = true;
@@ -177,10 +185,12 @@ impl Books {
         }
         let cancelled = self.scope.notice(CancelRequest::because(reason));
         let grace = self.graces.length(id).or(self.scope.config().grace).unwrap_or_default();
-        let stop = Stop { cancelled, since: now, at: now.checked_add(grace), due: grace.is_zero(), task, aborts };
-        let (due, late) = self.stops.one(id, stop);
         // A shield inside it is left alone, which an abort would not do; the child looks when that is over.
-        Some((due && !self.shielded.has(id), late))
+        let due = grace.is_zero() && !self.shielded.has(id);
+        let (at, aborted) = (now.checked_add(grace), due && aborts);
+        let stop = Stop { cancelled, since: now, at, due: grace.is_zero(), task, aborts, aborted };
+        let (_, late) = self.stops.one(id, stop);
+        Some((due, late))
     }
 }
 
@@ -211,8 +221,8 @@ impl Node {
             let below = self.spawned();
             let mut retired = Vec::new();
             for (id, grace) in books.graces.below(below) {
-                let (cancelled, at) = (cancelled.clone(), now.checked_add(grace));
-                let stop = Stop { cancelled, since: now, at, due: grace.is_zero(), task: None, aborts: false };
+                let (cancelled, at, due) = (cancelled.clone(), now.checked_add(grace), grace.is_zero());
+                let stop = Stop { cancelled, since: now, at, due, task: None, aborts: false, aborted: false };
                 retired.push(books.stops.one(id, stop));
             }
             (retired, books.stops.all_below(below, cancelled, now, grace))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use sc_core::{Cancelled, Deadline, FailureRecord, Member, Origin, ScopeId};
+use sc_core::{Cancelled, FailureRecord, Member, Origin, ScopeId};
 
 use crate::books::Parent;
 use crate::events::{self, Notice};
@@ -20,7 +20,8 @@ use crate::wake::{drop_quietly, wake_all};
 /// What an ancestor's change means for a scope below.
 enum Change {
     Cancel(Cancelled, Option<Instant>),
-    Deadline(Option<Deadline>),
+    /// That of the scope above, given here, has moved.
+    Deadline(Arc<Node>),
     Hasten(Option<Instant>),
 }
 
@@ -59,8 +60,8 @@ impl Work {
         self.todo().below.push_back((Arc::clone(node), Change::Cancel(cancelled.clone(), stop_at)));
     }
 
-    pub(crate) fn deadline_below(&mut self, node: &Arc<Node>, deadline: Option<Deadline>) {
-        self.todo().below.push_back((Arc::clone(node), Change::Deadline(deadline)));
+    pub(crate) fn deadline_below(&mut self, node: &Arc<Node>, parent: &Arc<Node>) {
+        self.todo().below.push_back((Arc::clone(node), Change::Deadline(Arc::clone(parent))));
     }
 
     pub(crate) fn hasten_below(&mut self, node: &Arc<Node>, stop_at: Option<Instant>) {
@@ -141,7 +142,7 @@ impl Work {
             while let Some((node, change)) = self.0.as_mut().and_then(|todo| todo.below.pop_front()) {
                 match change {
                     Change::Cancel(cancelled, stop_at) => node.inherit(&cancelled, stop_at, &mut self),
-                    Change::Deadline(deadline) => node.inherit_deadline(deadline, &mut self),
+                    Change::Deadline(parent) => node.inherit_deadline(&parent, &mut self),
                     Change::Hasten(stop_at) => node.hasten(stop_at, &mut self),
                 }
             }

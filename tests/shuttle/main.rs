@@ -32,10 +32,18 @@
 //!   instrumented. Nor are futures-buffered, which polls borrowed children, and `tracing`.
 #![cfg(sc_shuttle)]
 
+mod admission;
+mod ambient;
+mod borrowed;
+mod deadlines;
 mod dropping;
 mod explorer;
 mod failing;
+mod join_set;
+mod limits;
 mod owned;
+mod shields;
 mod spawning;
+mod starting;
 mod stopping;
 mod support;

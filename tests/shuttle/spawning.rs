@@ -35,6 +35,17 @@ impl Late {
         }
     }
 
+    /// As [`judge`](Self::judge), of a task that has no handle to ask.
+    pub(crate) fn judge_ambient(&self, spawned: bool) -> &'static str {
+        if spawned {
+            self.spawned.raise();
+        }
+        if self.finished.is_up() {
+            self.accepted.raise();
+        }
+        self.judge()
+    }
+
     /// To be called right after the scope has resolved, in which nothing was cancelled.
     fn judge(&self) -> &'static str {
         assert_eq!(self.live.count(), 0, "the scope waited for everything it accepted");

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use sc_tokio::explored;
+use sc_tokio::{Canceller, explored};
 use shuttle::rand::Rng;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler, UncontrolledNondeterminismCheckScheduler};
 use shuttle::{Config, MaxSteps, Runner};
 
-/// Schedules per scheduler and test.
-const SCHEDULES: usize = 1_500;
+/// Schedules per scheduler and test, unless the test says otherwise.
+const SCHEDULES: usize = 1_000;
 const SEED: u64 = 0x5c0_93ed;
 /// How often the priority scheduler changes priorities within a schedule.
 const PRIORITY_CHANGES: usize = 3;
@@ -36,6 +36,12 @@ impl Seen {
 
 /// Explores `model` and asserts that every one of `outcomes` was seen, and no other.
 pub(crate) fn explore(outcomes: &[&'static str], model: impl Fn(&Seen) + Send + Sync + 'static) {
+    explore_more(1, outcomes, model);
+}
+
+/// As [`explore`], with so many times the usual schedules: for what is rare.
+pub(crate) fn explore_more(times: usize, outcomes: &[&'static str], model: impl Fn(&Seen) + Send + Sync + 'static) {
+    let schedules = schedules() * times;
     let seen = Arc::new(Seen::default());
     let model = Arc::new(model);
     let test = std::thread::current().name().unwrap_or("test").to_owned();
@@ -46,8 +52,8 @@ pub(crate) fn explore(outcomes: &[&'static str], model: impl Fn(&Seen) + Send + 
             std::panic::resume_unwind(panic)
         }
     };
-    let random = run("random", schedule(RandomScheduler::new_from_seed(seed(), schedules()), &model, &seen));
-    let pct = PctScheduler::new_from_seed(seed(), PRIORITY_CHANGES, schedules());
+    let random = run("random", schedule(RandomScheduler::new_from_seed(seed(), schedules), &model, &seen));
+    let pct = PctScheduler::new_from_seed(seed(), PRIORITY_CHANGES, schedules);
     let pct = run("priority", schedule(pct, &model, &seen));
     assert!(random > 0 && pct > 0, "a check that ran nothing fails");
     let seen = seen.outcomes.lock().unwrap();
@@ -120,6 +126,14 @@ where
     F::Output: Send + 'static,
 {
     shuttle_tokio::spawn(future)
+}
+
+/// Cancels a scope some time, from outside of it.
+pub(crate) fn cancel_some_time(stop: Canceller) -> shuttle_tokio::task::JoinHandle<()> {
+    outside(async move {
+        linger().await;
+        stop.cancel("enough");
+    })
 }
 
 /// Lets others run, as an await that is not ready at once does.

@@ -5,10 +5,11 @@
 //! the code as the task's frame, records the exit, and releases the hold.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::hold::Hold;
 use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::open::{Options, Setup};
-use crate::rt::{self, AbortHandle, JoinHandle};
+use crate::rt::{self, AbortHandle, JoinHandle, Mutex, lock};
 
 /// What stops the ambient tasks of a scope, and where they were spawned.
 #[derive(Debug, Default)]
@@ -33,22 +34,19 @@ pub(crate) struct AmbientTasks {
     /// Those that no stop of the scope aborts: here for [`places`](Self::places) only.
     shielded: Vec<(AbortHandle, &'static Location<'static>)>,
     sweep_shielded_at: usize,
+    /// Those that a stop has aborted, or is about to: what they do from here on does not come to its end.
+    aborted: BTreeMap<u64, AbortHandle>,
+    sweep_aborted_at: usize,
 }
 
 impl AmbientTasks {
     /// Keeps one. Finished ones are swept in proportion to those that live (P11).
-    pub(crate) fn push(
-        &mut self,
-        id: u64,
-        abort: AbortHandle,
-        place: &'static Location<'static>,
-    ) -> Option<AbortHandle> {
+    pub(crate) fn push(&mut self, id: u64, abort: AbortHandle, place: &'static Location<'static>) {
         if self.tasks.len() >= self.sweep_at.max(64) {
             self.tasks.retain(|(_, task, _)| !task.is_finished());
             self.sweep_at = self.tasks.len() * 2;
         }
         self.tasks.push((id, abort, place));
-        None
     }
 
     /// Keeps a shielded one.
@@ -62,7 +60,22 @@ impl AmbientTasks {
 
     pub(crate) fn take_one(&mut self, id: u64) -> Option<AbortHandle> {
         let index = self.tasks.iter().position(|(task, ..)| *task == id)?;
-        Some(self.tasks.swap_remove(index).1)
+        let task = self.tasks.swap_remove(index).1;
+        Some(self.aborts(id, task))
+    }
+
+    /// Writes down that one is about to be aborted.
+    pub(crate) fn aborts(&mut self, id: u64, task: AbortHandle) -> AbortHandle {
+        if self.aborted.len() >= self.sweep_aborted_at.max(64) {
+            self.aborted.retain(|_, task| !task.is_finished());
+            self.sweep_aborted_at = self.aborted.len() * 2;
+        }
+        self.aborted.insert(id, task.clone());
+        task
+    }
+
+    pub(crate) fn is_aborted(&self, id: u64) -> bool {
+        self.aborted.contains_key(&id)
     }
 
     /// Takes those for which this holds.
@@ -70,7 +83,7 @@ impl AmbientTasks {
         let (taken, left) = std::mem::take(&mut self.tasks).into_iter().partition(|(id, ..)| told(*id));
         self.tasks = left;
         let taken: Vec<(u64, AbortHandle, _)> = taken;
-        taken.into_iter().map(|(_, task, _)| task).collect()
+        taken.into_iter().map(|(id, task, _)| self.aborts(id, task)).collect()
     }
 
     /// Where those that live were spawned.
@@ -200,7 +213,7 @@ struct Queued<F>(Mutex<Option<(F, Life<Hold>)>>);
 
 impl<F> Queued<F> {
     fn take(&self) -> Option<(F, Life<Hold>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 
     fn end_unrun(&self) {
@@ -217,7 +230,7 @@ impl<F: Send + 'static> Wake for Queued<F> {
         // Whoever woke us took our waker; it may have concerned somebody else. Back on the list first, then look.
         let waker = Waker::from(Arc::clone(&self));
         let (stop, old) = {
-            let queued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let queued = lock(&self.0);
             let old = queued.as_ref().map(|(_, life)| life.renew(waker));
             (queued.as_ref().is_some_and(|(_, life)| life.is_to_stop()), old)
         };
@@ -271,7 +284,7 @@ where
     let queued = Arc::new(Queued(Mutex::new(None)));
     let mut life = Life::new(admitted);
     life.enter_as(&Waker::from(Arc::clone(&queued)));
-    *queued.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((closure, life));
+    *lock(&queued.0) = Some((closure, life));
     let shell = Shell(Arc::clone(&queued), PhantomData);
     let task = rt::spawn_blocking(move || shell.run());
     owner.own_task(id, &task, place);

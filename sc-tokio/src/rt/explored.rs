@@ -1,23 +1,27 @@
 //! The facade's other side: what the engine runs on while Shuttle explores its schedules.
 //!
 //! Shuttle's Tokio where that is faithful, and models of our own where it is not: it counts no
-//! `Arc`s ([`counted`]), lets every timer expire at once ([`clock`]), and never preempts a task
-//! between the end of its future and the disposal of its output ([`spawn`]).
+//! `Arc`s ([`counted`]), lets every timer expire at once ([`clock`]), never preempts a task
+//! between the end of its future and the disposal of its output ([`spawn`]), and has sets of tasks that
+//! can only be awaited, not polled ([`join_set`]).
 //!
 //! Public for the exploring tests, and only in their build.
 
 pub mod clock;
 pub mod counted;
+pub(crate) mod join_set;
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::rt::{Handle, JoinHandle};
+use crate::rt::{AbortHandle, Handle, JoinHandle};
 
 /// Tells the runtimes of a model apart.
 pub(crate) type RuntimeId = u64;
@@ -56,18 +60,30 @@ where
     shuttle_tokio::spawn(Task { future })
 }
 
-/// Runs a closure in a task of its own; Shuttle models no pool of blocking threads.
+/// Runs a closure in a task of its own; Shuttle models no pool of blocking threads. One that unwinds leaves
+/// a handle that says so, if not with what: Shuttle would fail the schedule, and knows no other error than an abort.
 #[track_caller]
 pub(crate) fn spawn_blocking<F, R>(closure: F) -> JoinHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    shuttle_tokio::task::spawn_blocking(|| {
-        let output = closure();
-        preempt();
-        output
-    })
+    let itself = Arc::new(OnceLock::<AbortHandle>::new());
+    let of_task = Arc::clone(&itself);
+    let task = shuttle_tokio::spawn(async move {
+        if let Ok(output) = catch_unwind(AssertUnwindSafe(closure)) {
+            preempt();
+            return output;
+        }
+        loop {
+            if let Some(abort) = of_task.get() {
+                abort.abort();
+            }
+            shuttle_tokio::task::yield_now().await;
+        }
+    });
+    let _ = itself.set(task.abort_handle());
+    task
 }
 
 pin_project! {

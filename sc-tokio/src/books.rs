@@ -148,6 +148,8 @@ impl Nested {
 pub(crate) struct Books {
     pub(crate) scope: Scope<BoxedError>,
     pub(crate) driver_hold: Option<Hold>,
+    /// Holds of an implicit root that are threads' and no children's.
+    pub(crate) keepers: u32,
     pub(crate) parent: Option<Parent>,
     pub(crate) nested: Nested,
     /// Whoever carries the scope to its end: its driver, or the reaper once the future is gone.
@@ -213,6 +215,7 @@ impl Books {
         Self {
             scope,
             driver_hold: None,
+            keepers: 0,
             parent: None,
             nested: Nested::default(),
             carrier: None,

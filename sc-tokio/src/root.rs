@@ -29,7 +29,23 @@ global! {
 thread_local! {
     /// The implicit root of the runtime that this thread last worked for. Holding it here keeps it
     /// open between tasks and lets it go with the runtime's threads.
-    static CACHE: Cell<Option<(RuntimeId, Hold)>> = const { Cell::new(None) };
+    static CACHE: Cell<Option<(RuntimeId, Keeper)>> = const { Cell::new(None) };
+}
+
+/// A thread's hold of an implicit root, which is none of the root's children.
+struct Keeper(Hold);
+
+impl Keeper {
+    fn new(hold: Hold) -> Self {
+        hold.node().books().keepers += 1;
+        Self(hold)
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.node().books().keepers -= 1;
+    }
 }
 
 fn roots() -> impl DerefMut<Target = Vec<(RuntimeId, Weak<Node>)>> {
@@ -44,7 +60,7 @@ pub(crate) fn current() -> Option<Arc<Node>> {
     }
     let cached = CACHE.try_with(|cache| {
         let cached = cache.take();
-        let node = cached.as_ref().filter(|(id, _)| *id == runtime).map(|(_, hold)| Arc::clone(hold.node()));
+        let node = cached.as_ref().filter(|(id, _)| *id == runtime).map(|(_, keeper)| Arc::clone(keeper.0.node()));
         cache.set(cached);
         node
     });
@@ -53,7 +69,7 @@ pub(crate) fn current() -> Option<Arc<Node>> {
     }
     let (node, hold) = find_or_open(runtime);
     if let Some(hold) = hold {
-        let old = CACHE.try_with(|cache| cache.replace(Some((runtime, hold))));
+        let old = CACHE.try_with(|cache| cache.replace(Some((runtime, Keeper::new(hold)))));
         drop(old);
     }
     Some(node)

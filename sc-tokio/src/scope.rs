@@ -511,7 +511,7 @@ impl Node {
 
     pub(crate) fn living_children(&self) -> usize {
         let books = self.books();
-        let others = usize::from(books.driver_hold.is_some()) + books.nested.holds();
+        let others = usize::from(books.driver_hold.is_some()) + books.nested.holds() + books.keepers as usize;
         self.holds().saturating_sub(others) + books.scope.daemons() + self.borrowed()
     }
 }

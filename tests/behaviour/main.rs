@@ -29,6 +29,7 @@ mod own_grace;
 mod owned_end;
 mod owned_scope;
 mod peers;
+mod playbook;
 mod policies;
 mod resource;
 mod root;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sc_tokio::{Cancelled, Reason, Root, nursery};
 use tokio::task::yield_now;
 
-use crate::support::Live;
+use crate::support::{Live, both_flavours};
 
 #[test]
 fn a_root_handle_survives_its_threads_work_for_another_runtime() {
@@ -37,6 +37,27 @@ fn a_root_owns_what_is_spawned_on_a_worker_that_knew_the_implicit_root() {
         spawner.await.unwrap();
     }));
     assert_eq!((ended.left_behind().len(), live.count()), (1, 0));
+}
+
+/// Threads keep an implicit root open between tasks, and are not its children.
+#[test]
+fn an_implicit_root_counts_what_belongs_to_it_and_nothing_else() {
+    both_flavours(|| async {
+        let root = sc_tokio::root();
+        assert!(root.is_empty(), "{root:?}");
+        let task = sc_tokio::spawn(pending::<()>());
+        // Another thread, perhaps, which gets to know the root as well.
+        let seen = tokio::spawn(async {
+            (sc_tokio::root().len(), sc_tokio::spawn(async { sc_tokio::current().unwrap().len() }).await.unwrap())
+        });
+        assert_eq!(seen.await.unwrap(), (1, 2));
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        while !root.is_empty() {
+            yield_now().await; // a hold may be let go a moment after the handle has its result
+        }
+        assert!(!sc_tokio::tree().to_string().contains("1 children"), "{}", sc_tokio::tree());
+    });
 }
 
 #[test]

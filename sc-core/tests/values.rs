@@ -90,7 +90,7 @@ fn the_bound_holds_after_the_primary_failure_too() {
     let mut scope = scope(now);
     drop(scope.body_ended(BodyEnd::Failed(Failure::Error("first")), None, now));
     let record = || FailureRecord { member: Member::body(), failure: Failure::Error("further") };
-    let kept = (0..FAILURES_KEPT + 1).filter(|_| scope.unclaimed(record()).unkept.is_empty()).count();
+    let kept = (0..=FAILURES_KEPT).filter(|_| scope.unclaimed(record()).unkept.is_empty()).count();
     assert_eq!(kept, FAILURES_KEPT, "further failures, besides the primary one");
 }
 

@@ -101,7 +101,7 @@ fn timed_out(watch: Watch) -> ScopeSetup {
         TaskSetup::linked(&[How::Err, How::TimedOut]),
         TaskSetup::isolated(&[How::Ok, How::TimedOut]),
     ];
-    if deep() {
+    if deep() && watch == Watch::FailFast {
         children.push(TaskSetup::linked(&[How::Ok, How::AwaitedDead]).late());
     }
     ScopeSetup {

@@ -20,16 +20,22 @@
 //!
 //! A test passes if its promises held in every schedule **and** each outcome of its race was seen in
 //! some: a race that always ends one way has not been run. That the explorer would notice a mistake is shown
-//! by some that are planted in the facade (`explorer.rs`), which it has to find.
+//! by some that are planted in the facade (`explorer.rs`), which it has to find. Schedules are counted per test and chosen so
+//! that the whole takes few minutes; what is rare has more (`explore_more`).
 //!
 //! # What it cannot show
 //!
 //! - Schedules are sampled, not exhausted (`sc-core` is explored exhaustively, without tasks).
 //! - Tokio itself is Shuttle's model: its scheduler, budget, wakers, blocking pool and shutdown are
-//!   not run. A blocking closure is an ordinary task, and is never stuck in a queue for a thread.
+//!   not run. A blocking closure is an ordinary task, which may begin late, but holds up nobody else. A set of tasks is a
+//!   model of ours, since Shuttle's cannot be polled (`rt/explored/join_set.rs`): its own steps are not preempted. A task that
+//!   panics outside a scope's frame fails the schedule.
 //! - Every access is sequentially consistent. What weaker orderings allow on hardware is not explored.
 //! - `std::sync::Arc` is not seen; the one count that decides something, that of a scope's holds, is
-//!   instrumented. Nor are futures-buffered, which polls borrowed children, and `tracing`.
+//!   instrumented. Nor are futures-buffered, which polls borrowed children, and `tracing`, nor what is kept per process by
+//!   other means than `rt::global`: the failure hook, the numbers of scopes, the list of runtimes without a timer.
+//! - A thread-local is one task's, since each is a thread of Shuttle's. So an implicit root is let go and opened again more often
+//!   than on Tokio.
 #![cfg(sc_shuttle)]
 
 mod admission;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sc_tokio::{Cancelled, OutcomeKind, OwnedScope, Reason, Scope, scope};
 use shuttle_tokio::sync::oneshot;
 
-use crate::support::{Flag, Live, Seen, block_on, explore, linger, outside, pause};
+use crate::support::{Flag, Live, Seen, block_on, cancel_some_time, explore, linger, outside, pause};
 
 /// Longer than any clock here goes.
 const GRACE: Duration = Duration::from_secs(3600);
@@ -131,5 +131,58 @@ fn the_last_owner_may_be_a_child_or_somebody_outside() {
             last.await
         });
         seen.saw(if by_child == Ok(true) { "the child was last" } else { "the outside was last" });
+    });
+}
+
+/// An owned scope below another one: its owner lets go while the one above is shut down.
+#[test]
+fn an_owner_that_lets_go_while_the_scope_above_is_shut_down() {
+    explore(&["the owner let go", "it was shut down from above"], |seen: &Seen| {
+        let (live, finalized) = (Live::default(), Flag::default());
+        let from_above = block_on(async {
+            let above = OwnedScope::<Cancelled>::new();
+            let below = open(&above, &live, &finalized);
+            let owner = outside(async move {
+                linger().await;
+                let was_cancelled = below.is_cancelled();
+                drop(below);
+                was_cancelled
+            });
+            linger().await;
+            let outcome = above.shutdown(Duration::ZERO).await;
+            assert!(outcome.failures().is_empty());
+            let from_above = owner.await.expect("the owner's task");
+            assert_eq!(live.count(), 0, "P1: what is above has waited for what is below");
+            assert!(finalized.is_up(), "P10");
+            from_above
+        });
+        seen.saw(if from_above { "it was shut down from above" } else { "the owner let go" });
+    });
+}
+
+#[test]
+fn a_scope_opened_below_one_that_is_being_cancelled_is_told() {
+    explore(&["opened before", "opened after"], |seen: &Seen| {
+        let live = Live::default();
+        let after = block_on(async {
+            let above = OwnedScope::<Cancelled>::new();
+            let canceller = cancel_some_time(above.canceller());
+            linger().await;
+            let after = above.is_cancelled();
+            let below = OwnedScope::<Cancelled>::under(&above);
+            let alive = live.value();
+            drop(below.spawn(async move {
+                let _alive = alive;
+                pending::<()>().await;
+            }));
+            // Not told, it would wait for ever.
+            assert_eq!(below.cancelled().await.reason(), Reason::Requested);
+            drop(below);
+            canceller.await.unwrap();
+            let _ = above.shutdown(GRACE).await;
+            assert_eq!(live.count(), 0, "P1");
+            after
+        });
+        seen.saw(if after { "opened after" } else { "opened before" });
     });
 }

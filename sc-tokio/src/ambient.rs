@@ -197,7 +197,7 @@ pub(crate) fn run_late<F>(runtime: &Handle, future: F, place: &'static Location<
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let _entered = runtime.enter();
+    let _entered = rt::enter(runtime);
     let Some(owner) = root::current() else { return Err(future) };
     let Some(admitted) = owner.admit_ambient(place) else { return Err(future) };
     let task = rt::spawn(AmbientTask::shielded(admitted, future));

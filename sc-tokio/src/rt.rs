@@ -103,4 +103,14 @@ pub(crate) fn spawn_blocking_on<R: Send + 'static>(
     spawn_blocking(closure)
 }
 
+/// Makes this runtime the current one while the guard lives.
+#[cfg(not(sc_shuttle))]
+pub(crate) fn enter(runtime: &Handle) -> tokio::runtime::EnterGuard<'_> {
+    runtime.enter()
+}
+
+/// Shuttle's is always current.
+#[cfg(sc_shuttle)]
+pub(crate) fn enter(_: &Handle) {}
+
 type JoinResult<T> = <JoinHandle<T> as Future>::Output;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sc_tokio::{Child, Lease, Nursery, OwnedScope, Ready, Scope, StartError, join};
+use sc_tokio::{Child, Lease, Nursery, OwnedScope, Ready, Scope, join};
 use tokio::task::yield_now;
 
 use crate::leaf::{At, Stop, blocking, leaf, panic};
@@ -107,9 +107,8 @@ async fn started<'n>(n: &'n Scope<Stop>, at: &mut At, kept: &mut Kept<'n>) {
         let _ = tokio::time::timeout(at.random.micros(200), start).await;
         return;
     }
-    match start.await {
-        Ok((_, child)) => kept.push(child),
-        Err(StartError::Panic(_)) | Err(_) => {}
+    if let Ok((_, child)) = start.await {
+        kept.push(child);
     }
 }
 

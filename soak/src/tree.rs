@@ -101,12 +101,12 @@ async fn body<'env>(
         3 => panic(),
         4 => {
             n.cancel("enough, and the body goes with it");
-            pending().await
+            pending::<()>().await;
         }
-        5 => pending().await,
+        5 => pending::<()>().await,
         6 => {
             let _ = n.set_deadline(tokio::time::Instant::now() + at.random.micros(1_000));
-            pending().await
+            pending::<()>().await;
         }
         _ => {}
     }
@@ -121,7 +121,7 @@ async fn settle(kept: Vec<Child<'_, u64, Stop>>, at: &mut At) -> u64 {
             0..3 => sum += child.await,
             3 | 4 => sum += child.join().await.unwrap_or(0),
             5 => drop(child.cancel()),
-            6 => drop(child.cancel().await),
+            6 => child.cancel().await,
             _ => drop(child),
         }
     }

@@ -31,7 +31,7 @@ impl From<Cancelled> for AppError {
 /// Somebody who parks for ever, and whose captures can be counted.
 async fn parked(live: &Live) {
     let _guard = live.one();
-    pending().await
+    pending::<()>().await;
 }
 
 // One fails: do the others stop, and is the error the one that began it?

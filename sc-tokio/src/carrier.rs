@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::Context;
 
 use crate::node::Node;
-use crate::rt::{Instant, RuntimeId, Sleep, id_of, sleep_until};
+use crate::rt::{Instant, RuntimeId, Sleep, id_of, sleep_until, unconstrained};
 use crate::teardown::By;
 
 /// Runtimes that were found to have no timer. Messages about slow ends and the default bound of
@@ -37,13 +37,14 @@ impl Carrier {
         }
     }
 
-    /// Fires the timer, if it is due.
+    /// Fires the timer, if it is due. Outside the cooperative budget: the timers of Tokio come to no end without one, and
+    /// a body that is always busy leaves none (P8).
     pub(crate) fn poll_timer(&mut self, node: &Arc<Node>, cx: &mut Context<'_>) {
         if self.armed.is_none() {
             return;
         }
         let Some(timer) = &mut self.timer else { return };
-        if timer.as_mut().poll(cx).is_ready() {
+        if Pin::new(&mut unconstrained(timer.as_mut())).poll(cx).is_ready() {
             self.armed = None;
             node.tick();
         }

@@ -37,7 +37,8 @@ impl Carrier {
         }
     }
 
-    /// Fires the timer, if it is due.
+    /// Fires the timer, if it is due. Outside the cooperative budget: the timers of Tokio come to no end without one, and
+    /// a body that is always busy leaves none (P8).
     pub(crate) fn poll_timer(&mut self, node: &Arc<Node>, cx: &mut Context<'_>) {
         if self.armed.is_none() {
             return;

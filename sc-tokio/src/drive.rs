@@ -17,7 +17,7 @@ use crate::frame::{self, Ambient, Dead, Frame, Opened, Ran, Who};
 use crate::node::Node;
 use crate::nursery::{Inbox, Nursery};
 use crate::open::Setup;
-use crate::rt::Instant;
+use crate::rt::{Instant, unconstrained};
 use crate::shield::BODY;
 use crate::teardown::{self, By};
 use crate::wake::{QuietWaker, drop_quietly};
@@ -364,7 +364,8 @@ impl<'env> Progress<'env> {
 
     fn poll_external(&mut self, node: &Arc<Node>, cx: &mut Context<'_>) {
         let Some(mut external) = self.take_external() else { return };
-        let (ran, _) = self.run(node, || external.as_mut().poll(cx).is_ready());
+        // As with the timer: what a busy body left of the budget may be nothing.
+        let (ran, _) = self.run(node, || Pin::new(&mut unconstrained(external.as_mut())).poll(cx).is_ready());
         match ran {
             Ran::Done(true) => node.cancel(CancelRequest::because(Reason::External)),
             Ran::Done(false) if !node.is_cancelled() => {

@@ -6,6 +6,7 @@ mod attached;
 mod attributes;
 mod blocking;
 mod borrowed;
+mod busy;
 mod cancellation;
 mod conformance_jo;
 mod conformance_tk;

@@ -470,10 +470,12 @@ impl Node {
 
 impl<E> fmt::Debug for Scope<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Asked before, since the lock would be held until the end of the chain.
+        let phase = self.node.books().scope.phase();
         f.debug_struct("Scope")
             .field("id", &self.id())
             .field("name", &self.name())
-            .field("phase", &self.node.books().scope.phase())
+            .field("phase", &phase)
             .field("len", &self.len())
             .finish()
     }

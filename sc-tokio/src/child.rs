@@ -187,6 +187,7 @@ impl<'n, T, E> Child<'n, T, E> {
             limit::awaits(self.node(), self.id);
             return Poll::Pending;
         };
+        limit::awaits_no_more(self.node(), self.id);
         self.source = match &end {
             Ok(_) => Source::Taken,
             Err(gone) => Source::Gone(gone.clone()),

@@ -194,7 +194,7 @@ where
                 };
                 return Poll::Ready(finish(node, value));
             }
-            if progress.park(node, cx) {
+            if progress.park(node, body_ended, cx) {
                 return Poll::Pending;
             }
         }
@@ -216,8 +216,9 @@ impl<'env> Progress<'env> {
         }
     }
 
-    fn park(&mut self, node: &Arc<Node>, cx: &mut Context<'_>) -> bool {
-        if self.released {
+    fn park(&mut self, node: &Arc<Node>, body_ended: bool, cx: &mut Context<'_>) -> bool {
+        // What is left to wait for is children, borrowed ones too.
+        if body_ended {
             crate::limit::awaits_scope(node);
         }
         if node.books().adopted {

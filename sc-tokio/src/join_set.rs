@@ -82,6 +82,8 @@ pub struct ScopedJoinSet<'n, T, E> {
     deciding: Option<(u64, Gone)>,
     waiting: Waiting,
     limited: Option<Box<Limited>>,
+    /// The task that is written down as awaited.
+    awaited: Option<u64>,
     park: Park<T>,
 }
 
@@ -95,8 +97,6 @@ struct Limited {
     shelf: Arc<Shelf>,
     /// Tasks that had no seat when they were spawned, and perhaps have one now.
     queued: VecDeque<u64>,
-    /// The one that is written down as awaited.
-    awaited: Option<u64>,
 }
 
 impl<E: Debug + Send + 'static> Scope<E> {
@@ -111,6 +111,7 @@ impl<E: Debug + Send + 'static> Scope<E> {
             deciding: None,
             waiting: Waiting::default(),
             limited: None,
+            awaited: None,
             park: park::<T>,
         }
     }
@@ -169,22 +170,24 @@ impl<'n, T, E> ScopedJoinSet<'n, T, E> {
         }
     }
 
-    /// A child with a seat that waits here lends it to a task that waits for one.
-    fn await_queued(&mut self) {
+    /// A child with a seat that waits here lends it to a task that waits for one, or to somebody below the tasks who does.
+    fn await_tasks(&mut self) {
         let node = self.node();
-        let (Some(limited), Some(limit)) = (&mut self.limited, node.limit()) else { return };
-        while let Some(&id) = limited.queued.front() {
-            if limit.is_queued(node, id) {
-                limit::awaits(node, id);
-                limited.awaited = Some(id);
-                return;
-            }
+        let id = self.first_queued().unwrap_or(u64::MAX);
+        self.awaited = limit::awaits(node, id).then_some(id);
+    }
+
+    fn first_queued(&mut self) -> Option<u64> {
+        let node = self.node();
+        let (limited, limit) = (self.limited.as_mut()?, node.limit()?);
+        while limited.queued.front().is_some_and(|id| !limit.is_queued(node, *id)) {
             limited.queued.pop_front();
         }
+        limited.queued.front().copied()
     }
 
     fn await_no_more(&mut self) {
-        if let Some(id) = self.limited.as_mut().and_then(|limited| limited.awaited.take()) {
+        if let Some(id) = self.awaited.take() {
             limit::awaits_no_more(self.node(), id);
         }
     }
@@ -325,7 +328,7 @@ impl<'n, T: Send + 'static, E: Debug + Send + 'static> ScopedJoinSet<'n, T, E> {
                     Poll::Ready(Some(end)) => self.taken(end),
                     Poll::Ready(None) => return Poll::Ready(None),
                     Poll::Pending => {
-                        self.await_queued();
+                        self.await_tasks();
                         return Poll::Pending;
                     }
                 },

@@ -5,13 +5,14 @@
 //! 1. `taken` seats are each held by one child (or permit), and `taken <= size` unless the limit was made smaller.
 //! 2. Who is in the queue does not run. The queue is served in the order of arrival; before it come children that lent
 //!    their seat and want one back.
-//! 3. A child that lent its seat does not run until it has one again. So a seat that is lent is held by one child, too.
+//! 3. A child that lent its seat does not run until it has one again, or code that is polled inside it has one. So no more
+//!    tasks run than there are seats.
 //! 4. Nobody is woken, and no value is dropped, under the lock.
 
 mod shelf;
 mod waits;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -21,6 +22,7 @@ use std::task::{Context, Poll, Waker};
 use sc_core::ScopeId;
 
 pub(crate) use shelf::Shelf;
+use waits::Around;
 pub(crate) use waits::{awaits, awaits_no_more, awaits_scope};
 
 use crate::node::Node;
@@ -40,12 +42,16 @@ use crate::wake::wake_all;
 /// # Lending
 ///
 /// A child that awaits a queued child of a scope with the same limit would wait for ever if it kept the last seat. So it lends
-/// its seat to the child that it awaits, one at a time; also when it waits for the end of a scope that it opened. While its
-/// seat is lent a child does not run, whatever else it waits for: it goes on when it has a seat again, and before anybody
-/// in the queue, so that the limit is never exceeded. A time-out around such an await fires then, and not before: a condition
-/// variable behaves alike, which has to have its lock back first. (A borrower that is polled in the lender's own task, as
-/// borrowed children are and those of a [`join`](crate::join), does not keep the lender from being polled.) A child that calls `reserve` while it holds a seat lends nothing: with a
-/// limit of one it waits for itself.
+/// its seat to the child that it awaits, one at a time; also to those below what it waits for: a scope that it opened, a join,
+/// or a child that this limit does not count. While its seat is lent a child does not run, whatever else it waits for: it goes
+/// on when it has a seat again, and before anybody in the queue, so that the limit is never exceeded. A time-out around such an
+/// await fires then, and not before: a condition variable behaves alike, which has to have its lock back first. (A task runs as
+/// long as any code in it has a seat: borrowed children and those of a [`join`](crate::join) are polled with their lender.)
+///
+/// What lending does not solve: a child that calls `reserve` while it holds a seat lends nothing, so with a limit of one it
+/// waits for itself; a borrower that waits for a message from its lender waits for ever, unless there is another seat, even if
+/// somebody with a seat awaits the lender; and two limits that children take in turn, one inside the other, can wait for each
+/// other as two locks can.
 ///
 /// Against `tokio::sync::Semaphore`: a semaphore's permit has to be carried into the task by hand, and a task that waits
 /// for another one with the permit in its hand deadlocks. Use a semaphore for anything that is not a child.
@@ -149,24 +155,26 @@ impl Limit {
     }
 
     /// A seat, or a place in the queue for one; `child` says whose it is, for those who await it, and `inside` that it is
-    /// made, or polled, in the task of whoever polls its scope.
+    /// made, or polled, in the running task.
     pub(crate) fn queue_up(&self, child: Option<(&Arc<Node>, u64)>, inside: bool) -> Seat {
+        let around = if inside { self.around() } else { Around::default() };
         let mut books = lock(&self.0.books);
-        let ticket = books.next;
-        books.next += 1;
+        let ticket = books.ticket();
         if books.is_free() {
             books.taken += 1;
-            return Seat::new(self, ticket, Standing::Held);
+            // The holders around it run already, for it is they who are here.
+            let _ = books.enter(&around);
+            return Seat::new(self, ticket, Standing::Held, around);
         }
         let key = child.map(|(node, id)| (node.id(), id));
         if let (Some(key), Some((node, _))) = (key, child) {
             books.children.insert(key, (ticket, Arc::clone(node)));
         }
-        books.queue.insert(ticket, Queued { child: key, inside, waker: None });
+        books.queue.insert(ticket, Queued { child: key, around: around.clone(), waker: None });
         let idle = std::mem::take(&mut books.idle);
         drop(books);
         wake_all(idle.into_values());
-        Seat::new(self, ticket, Standing::Queued)
+        Seat::new(self, ticket, Standing::Queued, around)
     }
 
     /// A seat, if one is free and nobody waits for it.
@@ -176,8 +184,8 @@ impl Limit {
             return None;
         }
         books.taken += 1;
-        books.next += 1;
-        Some(Seat::new(self, books.next - 1, Standing::Held))
+        let ticket = books.ticket();
+        Some(Seat::new(self, ticket, Standing::Held, Around::default()))
     }
 }
 
@@ -208,6 +216,7 @@ impl fmt::Debug for Limit {
             .field("size", &books.size)
             .field("taken", &books.taken)
             .field("queued", &books.queue.len())
+            .field("lent", &books.lent.len())
             .finish()
     }
 }
@@ -232,15 +241,19 @@ struct Gate {
 struct Queued {
     /// `None`: a reservation.
     child: Option<(ScopeId, u64)>,
-    /// It is polled by the task that may be the lender.
-    inside: bool,
+    around: Around,
     waker: Option<Waker>,
 }
 
 /// A seat that its holder gave to somebody else for a while.
 struct Lent {
     to: u64,
-    waker: Waker,
+    /// Taken when it is woken; it looks again then, and leaves another.
+    waker: Option<Waker>,
+    /// The lender's.
+    around: Around,
+    /// Its place among those that want to go on.
+    turn: Option<u64>,
 }
 
 #[derive(Default)]
@@ -256,8 +269,10 @@ struct GateBooks {
     lent: BTreeMap<u64, Lent>,
     /// Whose seat it is that a borrower sits on.
     lenders: BTreeMap<u64, u64>,
-    /// Lenders that want to go on and wait for a seat.
-    returning: VecDeque<u64>,
+    /// Lenders that want to go on and wait for a seat, in the order in which they began to.
+    returning: BTreeMap<u64, u64>,
+    /// How many seats are held by code that runs inside a holder's task, by the holder's ticket.
+    inside: BTreeMap<u64, usize>,
     /// Holders of a seat that wait for a scope: they look again when somebody queues up.
     idle: BTreeMap<u64, Waker>,
 }
@@ -276,13 +291,17 @@ impl GateBooks {
         wakers
     }
 
+    /// A number that is higher than all before.
+    fn ticket(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+
     /// Seats the next one who waits. Whether there was one; its waker, if it has looked already, goes into `wakers`.
     fn seat_next(&mut self, wakers: &mut Vec<Waker>) -> bool {
-        while let Some(lender) = self.returning.pop_front() {
-            if let Some(lent) = self.lent.remove(&lender) {
-                // The seat it lent is its borrower's own from now on.
-                self.lenders.remove(&lent.to);
-                wakers.push(lent.waker);
+        while let Some((_, lender)) = self.returning.pop_first() {
+            if self.lent.contains_key(&lender) {
+                wakers.extend(self.seat_lender(lender));
                 return true;
             }
         }
@@ -291,20 +310,73 @@ impl GateBooks {
             // Not the last pointer to the node: the child has one.
             self.children.remove(&child);
         }
+        wakers.extend(self.enter(&queued.around));
         wakers.extend(queued.waker);
         true
     }
 
+    /// A lender has a seat again. The one it lent is its borrower's own from now on.
+    fn seat_lender(&mut self, lender: u64) -> Vec<Waker> {
+        let Some(Lent { to, waker, around, turn }) = self.lent.remove(&lender) else { return Vec::new() };
+        self.lenders.remove(&to);
+        self.wants_no_more(turn);
+        let mut wakers = self.enter(&around);
+        wakers.extend(waker);
+        wakers
+    }
+
+    fn wants_no_more(&mut self, turn: Option<u64>) {
+        if let Some(turn) = turn {
+            self.returning.remove(&turn);
+        }
+    }
+
     /// A seat came free.
-    fn give_up(&mut self, ticket: u64) -> Vec<Waker> {
-        if let Some(lender) = self.lenders.remove(&ticket) {
-            if let Some(lent) = self.lent.remove(&lender) {
-                self.returning.retain(|returning| *returning != lender);
-                return vec![lent.waker];
-            }
+    fn give_up(&mut self, ticket: u64, around: &Around) -> Vec<Waker> {
+        self.leave(around);
+        if let Some(lender) = self.lenders.remove(&ticket).filter(|lender| self.lent.contains_key(lender)) {
+            return self.seat_lender(lender);
         }
         self.taken -= 1;
         self.fill()
+    }
+
+    /// Code inside these holders' tasks has a seat. Gives the wakers of those who may go on with it: to wake the code is
+    /// not enough, since a set of futures that was not polled since the last time passes nothing on.
+    fn enter(&mut self, around: &Around) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        for holder in around.iter() {
+            let count = self.inside.entry(holder).or_default();
+            *count += 1;
+            if *count == 1 {
+                wakers.extend(self.lent.get_mut(&holder).and_then(|lent| lent.waker.take()));
+            }
+        }
+        wakers
+    }
+
+    /// Code inside these holders' tasks has a seat no more.
+    fn leave(&mut self, around: &Around) {
+        for holder in around.iter() {
+            if let Some(count) = self.inside.get_mut(&holder) {
+                *count -= 1;
+                if *count == 0 {
+                    self.inside.remove(&holder);
+                }
+            }
+        }
+    }
+
+    /// Whose seat it is that has left the task of this lender: its own, or that of a borrower inside, who lent it on.
+    fn innermost_lender(&self, lender: u64) -> u64 {
+        let mut innermost = lender;
+        while let Some(Lent { to, .. }) = self.lent.get(&innermost) {
+            if !self.lent.get(to).is_some_and(|inner| inner.around.contains(lender)) {
+                break;
+            }
+            innermost = *to;
+        }
+        innermost
     }
 
     fn leave_queue(&mut self, ticket: u64) -> Option<(Queued, Option<Arc<Node>>)> {
@@ -319,8 +391,6 @@ enum Standing {
     Queued,
     Held,
     Lent,
-    /// Lent to code inside the lender, which goes on being polled: that is how the borrower is.
-    LentInside,
 }
 
 /// A seat, or a place in the queue for one; given up when dropped.
@@ -328,6 +398,7 @@ pub(crate) struct Seat {
     limit: Limit,
     ticket: u64,
     standing: Standing,
+    around: Around,
     wants: Wants,
     /// It is on the list of those who could lend.
     idle: bool,
@@ -337,13 +408,21 @@ pub(crate) struct Seat {
 #[derive(Default)]
 struct Wants {
     children: BTreeSet<(ScopeId, u64)>,
+    /// Children that this limit does not count, with their scopes: below them somebody may wait for a seat.
+    through: BTreeMap<(ScopeId, u64), Arc<Node>>,
     /// Scopes it opened and waits for.
     below: Vec<Arc<Node>>,
 }
 
+impl Wants {
+    fn is_empty(&self) -> bool {
+        self.children.is_empty() && self.through.is_empty() && self.below.is_empty()
+    }
+}
+
 impl Seat {
-    fn new(limit: &Limit, ticket: u64, standing: Standing) -> Self {
-        Self { limit: limit.clone(), ticket, standing, wants: Wants::default(), idle: false }
+    fn new(limit: &Limit, ticket: u64, standing: Standing, around: Around) -> Self {
+        Self { limit: limit.clone(), ticket, standing, around, wants: Wants::default(), idle: false }
     }
 
     /// Whether it never was more than a place in the queue.
@@ -351,15 +430,15 @@ impl Seat {
         self.standing == Standing::Queued
     }
 
-    /// Ready once its holder may run.
+    /// Ready once its holder may run: on its own seat, or on one that code inside it has.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.standing == Standing::Held {
             return Poll::Ready(());
         }
         let waker = cx.waker().clone();
         let mut books = lock(&self.limit.0.books);
-        let mut old = None;
-        let held = match self.standing {
+        let (mut old, mut seated) = (None, Vec::new());
+        let may_run = match self.standing {
             Standing::Held => true,
             Standing::Queued => match books.queue.get_mut(&self.ticket) {
                 Some(queued) => {
@@ -368,48 +447,50 @@ impl Seat {
                 }
                 None => true,
             },
-            Standing::Lent | Standing::LentInside => {
-                let has_it = match books.lent.get_mut(&self.ticket) {
-                    Some(lent) => {
-                        old = Some(std::mem::replace(&mut lent.waker, waker));
-                        false
-                    }
-                    None => true,
-                };
-                has_it || (self.standing == Standing::Lent && self.take_back(&mut books, &mut old))
-            }
+            Standing::Lent => match books.lent.get_mut(&self.ticket) {
+                Some(lent) => {
+                    old = lent.waker.replace(waker);
+                    self.goes_on(&mut books, &mut seated)
+                }
+                None => true,
+            },
         };
-        drop(books);
-        drop(old);
-        if held {
+        if may_run && !(self.standing == Standing::Lent && books.lent.contains_key(&self.ticket)) {
             self.standing = Standing::Held;
         }
-        if held || self.standing == Standing::LentInside { Poll::Ready(()) } else { Poll::Pending }
+        drop(books);
+        drop(old);
+        wake_all(seated);
+        if may_run { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Somebody woke the lender: it takes a free seat, or is the next to get one.
-    fn take_back(&self, books: &mut GateBooks, old: &mut Option<Waker>) -> bool {
-        if books.taken < books.size {
-            books.taken += 1;
-            if let Some(lent) = books.lent.remove(&self.ticket) {
-                books.lenders.remove(&lent.to);
-                *old = Some(lent.waker);
-            }
-            books.returning.retain(|returning| *returning != self.ticket);
+    /// Somebody woke the lender. If nobody inside it has a seat, it takes a free one, or is the next to get one.
+    fn goes_on(&self, books: &mut GateBooks, seated: &mut Vec<Waker>) -> bool {
+        if books.inside.contains_key(&self.ticket) {
+            let turn = books.lent.get_mut(&self.ticket).and_then(|lent| lent.turn.take());
+            books.wants_no_more(turn);
             return true;
         }
-        if !books.returning.contains(&self.ticket) {
-            books.returning.push_back(self.ticket);
+        let lender = books.innermost_lender(self.ticket);
+        if books.taken < books.size {
+            books.taken += 1;
+            *seated = books.seat_lender(lender);
+            return true;
+        }
+        let turn = books.ticket();
+        if let Some(lent) = books.lent.get_mut(&lender).filter(|lent| lent.turn.is_none()) {
+            lent.turn = Some(turn);
+            books.returning.insert(turn, lender);
         }
         false
     }
 
     /// Lends the seat to the first queued child that its holder waits for.
     pub(crate) fn lend(&mut self, cx: &Context<'_>) {
-        if self.standing == Standing::LentInside && !lock(&self.limit.0.books).lent.contains_key(&self.ticket) {
+        if self.standing == Standing::Lent && !lock(&self.limit.0.books).lent.contains_key(&self.ticket) {
             self.standing = Standing::Held;
         }
-        if self.standing != Standing::Held || (self.wants.children.is_empty() && self.wants.below.is_empty()) {
+        if self.standing != Standing::Held || self.wants.is_empty() {
             return;
         }
         while let Some(child) = self.wants.children.pop_first() {
@@ -419,7 +500,7 @@ impl Seat {
             }
         }
         self.wants.below.retain(|node| !node.is_closed());
-        if !self.wants.below.is_empty() && !self.lend_below(cx) {
+        if !self.wants.is_empty() && !self.lend_below(cx) {
             // Somebody may queue up later whom nobody but we can let in.
             let old = lock(&self.limit.0.books).idle.insert(self.ticket, cx.waker().clone());
             drop(old);
@@ -429,7 +510,8 @@ impl Seat {
     }
 
     fn lend_below(&mut self, cx: &Context<'_>) -> bool {
-        for node in self.wants.below.clone() {
+        let through = self.wants.through.values().cloned();
+        for node in self.wants.below.iter().cloned().chain(through).collect::<Vec<_>>() {
             while let Some(child) = self.limit.first_below(&node) {
                 if self.lend_to(child, cx) {
                     return true;
@@ -441,19 +523,20 @@ impl Seat {
 
     fn lend_to(&mut self, child: (ScopeId, u64), cx: &Context<'_>) -> bool {
         let waker = cx.waker().clone();
-        let left = {
+        let (left, wakers) = {
             let mut books = lock(&self.limit.0.books);
             let Some(ticket) = books.children.get(&child).map(|(ticket, _)| *ticket) else { return false };
             let left = books.leave_queue(ticket);
-            books.lent.insert(self.ticket, Lent { to: ticket, waker });
+            let around = self.around.clone();
+            books.leave(&around);
+            books.lent.insert(self.ticket, Lent { to: ticket, waker: Some(waker), around, turn: None });
             books.lenders.insert(ticket, self.ticket);
-            left
+            let wakers = left.as_ref().map(|(queued, _)| books.enter(&queued.around));
+            (left, wakers)
         };
         self.standing = Standing::Lent;
+        wake_all(wakers.into_iter().flatten());
         if let Some((queued, node)) = left {
-            if queued.inside {
-                self.standing = Standing::LentInside;
-            }
             wake_all(queued.waker);
             drop(node);
         }
@@ -463,20 +546,20 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut left = None;
+        let (mut left, mut unheard) = (None, None);
         let mut books = lock(&self.limit.0.books);
         let idle = if self.idle { books.idle.remove(&self.ticket) } else { None };
         let wakers = match self.standing {
             Standing::Queued => {
                 left = books.leave_queue(self.ticket);
                 // It may have been seated since it looked.
-                if left.is_some() { Vec::new() } else { books.give_up(self.ticket) }
+                if left.is_some() { Vec::new() } else { books.give_up(self.ticket, &self.around) }
             }
-            Standing::Held => books.give_up(self.ticket),
-            Standing::Lent | Standing::LentInside => match books.lent.remove(&self.ticket) {
-                Some(Lent { to, waker }) => {
+            Standing::Held => books.give_up(self.ticket, &self.around),
+            Standing::Lent => match books.lent.remove(&self.ticket) {
+                Some(Lent { to, waker, turn, .. }) => {
                     // The borrower goes on, and gives the seat to whoever lent it to us.
-                    books.returning.retain(|returning| *returning != self.ticket);
+                    books.wants_no_more(turn);
                     books.lenders.remove(&to);
                     if let Some(lender) = books.lenders.remove(&self.ticket) {
                         books.lenders.insert(to, lender);
@@ -484,14 +567,14 @@ impl Drop for Seat {
                             above.to = to;
                         }
                     }
-                    left = Some((Queued { child: None, inside: false, waker: Some(waker) }, None));
+                    unheard = waker;
                     Vec::new()
                 }
-                None => books.give_up(self.ticket),
+                None => books.give_up(self.ticket, &self.around),
             },
         };
         drop(books);
-        drop((left, idle));
+        drop((left, unheard, idle));
         wake_all(wakers);
     }
 }

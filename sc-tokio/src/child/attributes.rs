@@ -100,7 +100,10 @@ impl Attributes {
     pub(crate) fn admitted<M>(self, node: &Arc<Node>, member: M, id: u64, seen: u64) -> Admitted<M> {
         let Self { kind, name, place, seat, inside, more } = self;
         let counts = !kind.daemon && !more.as_ref().is_some_and(|more| more.seatless);
-        let seat = seat.filter(|_| counts).or_else(|| if counts { node.queue_for_seat(id, inside) } else { None });
+        let seat = seat
+            .filter(|_| counts)
+            .map(|seat| seat.passed_on(inside))
+            .or_else(|| if counts { node.queue_for_seat(id, inside) } else { None });
         let mut extra = Extra::new(seat, values::inherited());
         if let Some(more) = more {
             extra.get_or_insert_default().take_up(&more, node, id, kind, name.as_ref());

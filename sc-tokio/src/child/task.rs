@@ -21,6 +21,7 @@ use super::output::ChildOutput;
 use crate::fault::{BoxedError, Fault};
 use crate::frame::{Ambient, Dead, Frame, Opened, Ran, Who};
 use crate::hold::Hold;
+use crate::limit::Seat;
 use crate::node::{Node, Status};
 use crate::present::Label;
 use crate::rt::Instant;
@@ -160,7 +161,7 @@ where
             match life.poll_seat(cx, &mut || this.code.set(None)) {
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(gone)) => return Poll::Ready(Err(gone)),
-                Poll::Pending => return life.wait(cx, &mut || this.code.set(None)).map(Err),
+                Poll::Pending => return life.wait_for_seat(cx, &mut || this.code.set(None)).map(Err),
             }
         }
         let mut output = None;
@@ -356,6 +357,22 @@ impl<M: Membership> Life<M> {
         if let Some(seat) = self.extra.as_mut().and_then(|extra| extra.seat.as_mut()) {
             seat.lend(cx);
         }
+        self.park(cx, drop_code)
+    }
+
+    /// As [`wait`](Self::wait), of a child that may not run: it has nothing to lend.
+    #[cold]
+    fn wait_for_seat(&mut self, cx: &mut Context<'_>, drop_code: &mut dyn FnMut()) -> Poll<Gone> {
+        let parked = self.park(cx, drop_code);
+        // One that never began, and has been told to stop since it asked for a seat, is over.
+        let is_queued = self.extra.as_ref().and_then(|extra| extra.seat.as_ref()).is_some_and(Seat::is_queued);
+        if parked.is_ready() || !is_queued || self.told == Told::Nobody {
+            return parked;
+        }
+        self.poll_seat(cx, drop_code).map(|gone| gone.expect("it is queued and told, so this ends it"))
+    }
+
+    fn park(&mut self, cx: &mut Context<'_>, drop_code: &mut dyn FnMut()) -> Poll<Gone> {
         loop {
             if let Some(gone) = self.look(drop_code) {
                 return Poll::Ready(gone);

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use sc_core::ScopeId;
 
-use super::{Limit, Seat, Wants};
+use super::{Limit, Seat, Standing, Wants};
 use crate::node::Node;
 use crate::rt::{lock, thread_local};
 
 /// A seat whose holder is being polled on this thread.
 struct Seated {
     limit: Limit,
+    ticket: u64,
     wants: Wants,
 }
 
@@ -20,22 +21,30 @@ thread_local! {
     static SEATED: RefCell<Vec<Seated>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The running code awaits this child.
-pub(crate) fn awaits(node: &Arc<Node>, id: u64) {
-    let Some(limit) = node.limit() else { return };
-    let _ = SEATED.try_with(|seats| {
-        if let Some(seated) = seats.borrow_mut().iter_mut().rev().find(|seated| seated.limit.is(limit)) {
-            seated.wants.children.insert((node.id(), id));
+/// The running code awaits this child. Whether somebody with a seat has to know.
+pub(crate) fn awaits(node: &Arc<Node>, id: u64) -> bool {
+    let noted = SEATED.try_with(|seats| {
+        let mut seats = seats.borrow_mut();
+        let mut is_innermost = true;
+        for seated in seats.iter_mut().rev() {
+            if !node.limit().is_some_and(|limit| seated.limit.is(limit)) {
+                // The child may wait for somebody below it who waits for a seat.
+                seated.wants.through.entry((node.id(), id)).or_insert_with(|| Arc::clone(node));
+            } else if std::mem::take(&mut is_innermost) {
+                seated.wants.children.insert((node.id(), id));
+            }
         }
+        !seats.is_empty()
     });
+    noted.unwrap_or(false)
 }
 
 /// The running code awaits this child no more.
 pub(crate) fn awaits_no_more(node: &Node, id: u64) {
-    let Some(limit) = node.limit() else { return };
     let _ = SEATED.try_with(|seats| {
-        for seated in seats.borrow_mut().iter_mut().filter(|seated| seated.limit.is(limit)) {
+        for seated in seats.borrow_mut().iter_mut() {
             seated.wants.children.remove(&(node.id(), id));
+            seated.wants.through.remove(&(node.id(), id));
         }
     });
 }
@@ -54,7 +63,7 @@ pub(crate) fn awaits_scope(node: &Arc<Node>) {
 impl Seat {
     /// Runs code of the holder. What it waits for while it runs is noted.
     pub(crate) fn sit<R>(&mut self, code: impl FnOnce() -> R) -> R {
-        let seated = Seated { limit: self.limit.clone(), wants: std::mem::take(&mut self.wants) };
+        let seated = Seated { limit: self.limit.clone(), ticket: self.ticket, wants: std::mem::take(&mut self.wants) };
         // A thread that is being torn down has no list any more; whoever runs there is being dropped.
         let _ = SEATED.try_with(|seats| seats.borrow_mut().push(seated));
         let result = code();
@@ -65,7 +74,52 @@ impl Seat {
     }
 }
 
+impl Seat {
+    /// It was reserved, and is now that of a child in the running task (`inside`), or in one of its own.
+    pub(crate) fn passed_on(mut self, inside: bool) -> Self {
+        let around = if inside { self.limit.around() } else { Around::default() };
+        let mut books = lock(&self.limit.0.books);
+        if self.standing == Standing::Held {
+            books.leave(&self.around);
+            // It is passed on by the task that it enters.
+            let _ = books.enter(&around);
+        }
+        drop(books);
+        self.around = around;
+        self
+    }
+}
+
+/// The tickets of those inside whose task the holder of a seat is polled, if any have one under the same limit.
+///
+/// A task may run as long as somebody in it has a seat.
+#[derive(Clone, Default)]
+pub(super) struct Around(Option<Arc<[u64]>>);
+
+impl Around {
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().flat_map(|tickets| tickets.iter().copied())
+    }
+
+    pub(super) fn contains(&self, ticket: u64) -> bool {
+        self.iter().any(|around| around == ticket)
+    }
+}
+
 impl Limit {
+    /// The seats under this limit whose holders are being polled.
+    pub(super) fn around(&self) -> Around {
+        let tickets = |seats: &RefCell<Vec<Seated>>| {
+            seats
+                .borrow()
+                .iter()
+                .filter(|seated| seated.limit.is(self))
+                .map(|seated| seated.ticket)
+                .collect::<Arc<[u64]>>()
+        };
+        Around(SEATED.try_with(tickets).ok().filter(|tickets| !tickets.is_empty()))
+    }
+
     /// The first queued child of this scope, else of one below it.
     pub(super) fn first_below(&self, scope: &Arc<Node>) -> Option<(ScopeId, u64)> {
         if let Some((child, node)) = self.first_from((scope.id(), 0)) {

@@ -44,7 +44,6 @@ impl Carrier {
             return;
         }
         let Some(timer) = &mut self.timer else { return };
-        // Without the cooperative budget of the task, which the body may have spent.
         if Pin::new(&mut unconstrained(timer.as_mut())).poll(cx).is_ready() {
             self.armed = None;
             node.tick();

@@ -5,7 +5,8 @@
 //! 1. `taken` seats are each held by one child (or permit), and `taken <= size` unless the limit was made smaller.
 //! 2. Who is in the queue does not run. The queue is served in the order of arrival; before it come children that lent
 //!    their seat and want one back.
-//! 3. A child that lent its seat does not run until it has one again. So a seat that is lent is held by one child, too.
+//! 3. A child that lent its seat does not run until it has one again, or code that is polled inside it has one. So no more
+//!    tasks run than there are seats.
 //! 4. Nobody is woken, and no value is dropped, under the lock.
 
 mod shelf;
@@ -41,12 +42,16 @@ use crate::wake::wake_all;
 /// # Lending
 ///
 /// A child that awaits a queued child of a scope with the same limit would wait for ever if it kept the last seat. So it lends
-/// its seat to the child that it awaits, one at a time; also when it waits for the end of a scope that it opened. While its
-/// seat is lent a child does not run, whatever else it waits for: it goes on when it has a seat again, and before anybody
-/// in the queue, so that the limit is never exceeded. A time-out around such an await fires then, and not before: a condition
-/// variable behaves alike, which has to have its lock back first. (A borrower that is polled in the lender's own task, as
-/// borrowed children are and those of a [`join`](crate::join), does not keep the lender from being polled.) A child that calls `reserve` while it holds a seat lends nothing: with a
-/// limit of one it waits for itself.
+/// its seat to the child that it awaits, one at a time; also to those below what it waits for: a scope that it opened, a join,
+/// or a child that this limit does not count. While its seat is lent a child does not run, whatever else it waits for: it goes
+/// on when it has a seat again, and before anybody in the queue, so that the limit is never exceeded. A time-out around such an
+/// await fires then, and not before: a condition variable behaves alike, which has to have its lock back first. (A task runs as
+/// long as any code in it has a seat: borrowed children and those of a [`join`](crate::join) are polled with their lender.)
+///
+/// What lending does not solve: a child that calls `reserve` while it holds a seat lends nothing, so with a limit of one it
+/// waits for itself; a borrower that waits for a message from its lender waits for ever, unless there is another seat, even if
+/// somebody with a seat awaits the lender; and two limits that children take in turn, one inside the other, can wait for each
+/// other as two locks can.
 ///
 /// Against `tokio::sync::Semaphore`: a semaphore's permit has to be carried into the task by hand, and a task that waits
 /// for another one with the permit in its hand deadlocks. Use a semaphore for anything that is not a child.

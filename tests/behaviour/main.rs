@@ -22,6 +22,8 @@ mod join;
 mod join_set;
 mod join_set_limits;
 mod joins;
+mod limit_lending;
+mod limit_storm;
 mod limits;
 mod map_cancelled;
 mod names;

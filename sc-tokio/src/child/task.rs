@@ -363,16 +363,13 @@ impl<M: Membership> Life<M> {
     /// As [`wait`](Self::wait), of a child that may not run: it has nothing to lend.
     #[cold]
     fn wait_for_seat(&mut self, cx: &mut Context<'_>, drop_code: &mut dyn FnMut()) -> Poll<Gone> {
-        if let Poll::Ready(gone) = self.park(cx, drop_code) {
-            return Poll::Ready(gone);
-        }
+        let parked = self.park(cx, drop_code);
         // One that never began, and has been told to stop since it asked for a seat, is over.
         let is_queued = self.extra.as_ref().and_then(|extra| extra.seat.as_ref()).is_some_and(Seat::is_queued);
-        match self.told {
-            Told::Nobody => Poll::Pending,
-            _ if !is_queued => Poll::Pending,
-            _ => self.poll_seat(cx, drop_code).map(|gone| gone.expect("it is queued and told, so this ends it")),
+        if parked.is_ready() || !is_queued || self.told == Told::Nobody {
+            return parked;
         }
+        self.poll_seat(cx, drop_code).map(|gone| gone.expect("it is queued and told, so this ends it"))
     }
 
     fn park(&mut self, cx: &mut Context<'_>, drop_code: &mut dyn FnMut()) -> Poll<Gone> {

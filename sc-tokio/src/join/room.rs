@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crate::limit::{self, Limit, Seat};
+use crate::limit::{Limit, Seat};
 use crate::node::Node;
 
 /// Asks for a seat before a child is made, so that the source is not run ahead of the children.
@@ -22,10 +22,6 @@ impl Room {
     pub(super) fn poll(&mut self, node: &Arc<Node>, child: usize, cx: &mut Context<'_>) -> Poll<Option<Seat>> {
         let Some(limit) = &self.limit else { return Poll::Ready(None) };
         let seat = self.seat.get_or_insert_with(|| limit.queue_up(Some((node, child as u64)), true));
-        if seat.poll(cx).is_pending() {
-            // Whoever awaits the join waits for this seat, and may have one to lend.
-            limit::awaits_scope(node);
-        }
         ready!(seat.poll(cx));
         Poll::Ready(self.seat.take())
     }

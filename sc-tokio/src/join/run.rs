@@ -21,7 +21,7 @@ use crate::child::Attributes;
 use crate::drive::Ended;
 use crate::fault;
 
-use crate::limit::Limit;
+use crate::limit::{self, Limit};
 use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::wake::drop_quietly;
@@ -290,7 +290,11 @@ where
         let this = self.get_mut();
         let mut run = this.run.as_mut();
         let why = match catch_unwind(AssertUnwindSafe(|| run.as_mut().advance(this.nursery, this.start, cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Pending) => {
+                // Whoever awaits the join waits for its children and for the next seat, and may have one to lend.
+                limit::awaits_scope(this.nursery.node());
+                return Poll::Pending;
+            }
             Ok(Poll::Ready(())) => "the join is decided",
             Err(payload) if payload.is::<DeadChild>() => resume_unwind(payload),
             Err(payload) => {

@@ -233,7 +233,7 @@ impl Node {
         let abort = task.abort_handle();
         let refused = {
             let mut books = self.books();
-            let stopped = books.scope.is_stopped() || books.stops.told(id).is_some_and(|told| told.due);
+            let stopped = books.scope.is_stopped() || books.stops.told(id, false).is_some_and(|told| told.due);
             if stopped { Some(abort) } else { books.ambient.push(id, abort, place) }
         };
         if let Some(abort) = refused {

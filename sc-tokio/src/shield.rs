@@ -305,7 +305,7 @@ impl Node {
                 books.changed = true;
                 work.wake(books.present.take_wakers());
                 work.wake(books.carrier.take());
-                let stopped = books.scope.is_stopped() || books.stops.told(member).is_some_and(|told| told.due);
+                let stopped = books.scope.is_stopped() || books.stops.told(member, false).is_some_and(|told| told.due);
                 if stopped && !books.shielded.has(member) {
                     work.abort(books.ambient.take_one(member));
                 }

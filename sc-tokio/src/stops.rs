@@ -28,6 +28,8 @@ pub(crate) struct Stop {
 pub(crate) struct Batch {
     /// Children with a smaller number were present.
     below: u64,
+    /// The others had been told by the scope's cancellation, and the first reason wins (P6), with its instant (P9).
+    only_daemons: bool,
     cancelled: Cancelled,
     at: Option<Instant>,
     due: bool,
@@ -63,7 +65,7 @@ impl Stops {
             }
             return (earlier.due, Some(stop));
         }
-        if let Some(batch) = self.batches.iter().find(|batch| id < batch.below) {
+        if let Some(batch) = self.batches.iter().find(|batch| id < batch.below && !batch.only_daemons) {
             return (batch.due, Some(stop));
         }
         // An entry goes with its child's exit. The rare one that came too late for that is swept,
@@ -81,12 +83,13 @@ impl Stops {
     pub(crate) fn all_below(
         &mut self,
         below: u64,
+        only_daemons: bool,
         cancelled: Cancelled,
         at: Option<Instant>,
         due: bool,
     ) -> Option<Batch> {
-        let batch = Batch { below, cancelled, at, due };
-        if self.batches.last().is_some_and(|last| last.below == below) {
+        let batch = Batch { below, only_daemons, cancelled, at, due };
+        if self.batches.last().is_some_and(|last| last.below == below && last.only_daemons <= only_daemons) {
             // Nobody came since: they have been told, and the first reason wins (P6).
             return Some(batch);
         }
@@ -95,12 +98,12 @@ impl Stops {
         (self.batches.len() > BATCHES_KEPT).then(|| self.batches.remove(0))
     }
 
-    pub(crate) fn told(&self, id: u64) -> Option<Told> {
+    pub(crate) fn told(&self, id: u64, is_daemon: bool) -> Option<Told> {
         if let Some(stop) = self.single.get(&id) {
             return Some(Told { cancelled: stop.cancelled.clone(), due: stop.due, at: stop.at });
         }
         // In the order they were told: the first that a child was present at is the one it obeys.
-        let batch = self.batches.iter().find(|batch| id < batch.below)?;
+        let batch = self.batches.iter().find(|batch| id < batch.below && (is_daemon || !batch.only_daemons))?;
         Some(Told { cancelled: batch.cancelled.clone(), due: batch.due, at: batch.at })
     }
 
@@ -163,7 +166,7 @@ impl Books {
         } else {
             self.scope.cancelled().is_some()
         };
-        if by_scope || self.stops.told(id).is_some() {
+        if by_scope || self.stops.told(id, is_daemon).is_some() {
             return None;
         }
         let cancelled = self.scope.notice(CancelRequest::because(reason));
@@ -200,12 +203,13 @@ impl Node {
             let grace = books.scope.config().grace.unwrap_or_default();
             let below = self.spawned();
             let mut retired = Vec::new();
-            for (id, grace) in books.graces.below(below) {
+            let only_daemons = books.scope.cancelled().is_some();
+            for (id, grace) in books.graces.below(below, only_daemons) {
                 let (cancelled, at) = (cancelled.clone(), now.checked_add(grace));
                 retired
                     .push(books.stops.one(id, Stop { cancelled, at, due: grace.is_zero(), task: None, aborts: false }));
             }
-            (retired, books.stops.all_below(below, cancelled, now.checked_add(grace), grace.is_zero()))
+            (retired, books.stops.all_below(below, only_daemons, cancelled, now.checked_add(grace), grace.is_zero()))
         };
         drop(retired);
         self.wake_present();

@@ -15,14 +15,34 @@ pub(crate) enum Entry {
     /// A frame was dropped, whatever ended it.
     Ended(usize, How),
     /// A finalizer of this scope, by its number, was told this and begins.
-    Finalizing { scope: usize, id: usize, told: String },
-    Finalized { scope: usize, id: usize, how: How },
+    Finalizing {
+        scope: usize,
+        id: usize,
+        told: String,
+    },
+    Finalized {
+        scope: usize,
+        id: usize,
+        how: How,
+    },
     /// What a frame learned of a child.
-    Saw { frame: usize, child: usize, what: Seen },
+    Saw {
+        frame: usize,
+        child: usize,
+        what: Seen,
+    },
     /// The result of a scope, as its opener got it.
-    Tried { frame: usize, scope: usize, what: Seen },
+    Tried {
+        frame: usize,
+        scope: usize,
+        what: Seen,
+    },
     /// The outcome of a scope, as its opener got it; of the root nobody is the opener.
-    Resolved { frame: Option<usize>, scope: usize, outcome: Summary },
+    Resolved {
+        frame: Option<usize>,
+        scope: usize,
+        outcome: Summary,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

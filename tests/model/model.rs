@@ -19,7 +19,7 @@ pub(crate) struct Tie;
 #[derive(Default)]
 pub(crate) struct Expected {
     pub(crate) log: Log,
-    /// Daemons, and whose they are.
+    /// Daemons that end in their turn, and whose they are.
     pub(crate) daemons: BTreeMap<usize, usize>,
     /// How often each feature was used to some effect.
     pub(crate) seen: BTreeMap<String, u64>,
@@ -426,10 +426,6 @@ impl<'p> World<'p> {
         self.scopes[scope].counts[SPAWNED] += 1;
         let kind = if child.borrowed { "borrowed" } else { "spawned" };
         self.seen(format!("{kind} {:?}{}", task.kind, if task.isolated { " isolated" } else { "" }));
-        if task.kind == Kind::Daemon {
-            let number = self.scopes[scope].settings.id.expect("nobody spawns into a scope without a number");
-            self.told.daemons.insert(task.code.id, number);
-        }
         let child = self.begin(child);
         self.frames[spawner].handles.push(child);
         if let Some(timeout) = task.timeout {
@@ -471,6 +467,10 @@ impl<'p> World<'p> {
         };
         let inside = match std::mem::replace(&mut self.frames[frame].doing, Doing::Ended(exit)) {
             Doing::Inside(scope, _) => Some(scope),
+            Doing::Awaiting(child) | Doing::Joining(child) | Doing::Stopping(child) => {
+                self.drop_handle(child);
+                None
+            }
             _ => None,
         };
         if let Some(scope) = inside {
@@ -863,7 +863,7 @@ impl<'p> World<'p> {
     }
 
     fn number(&self, scope: usize) -> usize {
-        self.scopes[scope].settings.id.expect("nobody defers in a scope without a number")
+        self.scopes[scope].settings.id.expect("nobody defers or spawns in a scope without a number")
     }
 
     /// Body and ordinary children have ended, and the scopes that they opened.
@@ -886,6 +886,8 @@ impl<'p> World<'p> {
         };
         let reason = state.reason_or("WorkDone");
         self.scopes[scope].turn = Some((daemon, at));
+        let id = self.frames[daemon].task.expect("it is a child").code.id;
+        self.told.daemons.insert(id, self.number(scope));
         self.seen("a daemon in its turn");
         for below in self.opened_by(daemon) {
             self.cancel(below, &reason, true, at);

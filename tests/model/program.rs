@@ -1,8 +1,9 @@
 //! The language: trees of scopes and tasks, and how random ones are made.
 //!
-//! Everything that a program does is preceded by a sleep, and the lengths of all sleeps, time-outs and graces are
-//! distinct powers of two above a coarse part. An instant is a sum of the lengths that led to it, so two
-//! events at one instant have one cause: the order of what is not connected is never asked for.
+//! Everything that a program does is preceded by a sleep, and the lengths of all sleeps, time-outs and graces have a
+//! fine part that is theirs alone. An instant is a sum of the lengths that led to it, so two events at one instant
+//! have one cause: the order of what is not connected is not asked for. Sums that meet all the same are ties, and the
+//! model gives up on them: what follows from ties is for races and for the search through schedules.
 
 use std::fmt;
 
@@ -116,9 +117,9 @@ impl Code {
     }
 }
 
-/// How many lengths can be told apart; a longer program may have ties, which the model finds. With more, programs would
-/// outlast the 2^36 milliseconds that Tokio's timer wheel covers, beyond which a paused clock advances in tiny steps.
-const BITS: u32 = 26;
+/// One unit of the coarse part, in milliseconds. Long enough that sums of the fine parts nearly never meet, and short
+/// enough that what looks every ten seconds (a scope that takes long) does not look too often.
+const UNIT: u64 = 1 << 16;
 
 fn span() -> impl Strategy<Value = Span> {
     (1_u8..=12).prop_map(|coarse| Span { coarse, ms: 0 })
@@ -201,7 +202,7 @@ pub(crate) fn program() -> impl Strategy<Value = Program> {
 struct Numbers {
     scopes: usize,
     codes: usize,
-    spans: u32,
+    spans: u64,
 }
 
 impl Numbers {
@@ -241,17 +242,19 @@ impl Numbers {
 
     fn spans<'a>(&mut self, spans: impl IntoIterator<Item = &'a mut Span>) {
         for span in spans {
-            span.ms = (u64::from(span.coarse) << BITS) + (1 << (self.spans % BITS));
             self.spans += 1;
+            // Splitmix: neighbours have nothing in common, and neither have their sums.
+            let mut fine = self.spans.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            fine = (fine ^ (fine >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            fine = (fine ^ (fine >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            span.ms = u64::from(span.coarse) * UNIT + (fine ^ (fine >> 31)) % UNIT;
         }
     }
 }
 
-/// A length as people can read it: its coarse part and which bit makes it distinct.
+/// A length as people can read it: in units.
 pub(crate) fn readable(ms: u64) -> String {
-    let fine = ms & ((1 << BITS) - 1);
-    let bits: Vec<String> = (0..BITS).filter(|bit| fine & (1 << bit) != 0).map(|bit| bit.to_string()).collect();
-    format!("{}.{}", ms >> BITS, bits.join("+"))
+    format!("{}.{:05}", ms / UNIT, ms % UNIT)
 }
 
 impl fmt::Debug for Program {

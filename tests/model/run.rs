@@ -181,7 +181,12 @@ type Boxed<'n, T> = Pin<Box<dyn Future<Output = T> + Send + 'n>>;
 type Handle<'n> = (usize, Child<'n, Token, Fault>);
 
 /// Runs a frame. The token counts as what it has captured.
-fn frame<'n, 'env: 'n>(here: Here<'n, 'env>, run: Arc<Run>, code: Code, token: Token) -> Boxed<'n, Result<Token, Fault>> {
+fn frame<'n, 'env: 'n>(
+    here: Here<'n, 'env>,
+    run: Arc<Run>,
+    code: Code,
+    token: Token,
+) -> Boxed<'n, Result<Token, Fault>> {
     Box::pin(async move {
         let _captured = token;
         run.add(Entry::Began(code.id));
@@ -330,9 +335,7 @@ fn spawn<'n>(here: Here<'n, '_>, run: &Arc<Run>, task: &Task) -> Option<Handle<'
         (Kind::Plain | Kind::Borrowed, _) => {
             attributes(scope.task(), task).spawn(frame(Here::Nothing, run, code, token))
         }
-        (Kind::Daemon, _) => {
-            attributes(scope.task().daemon(), task).spawn(frame(Here::Nothing, run, code, token))
-        }
+        (Kind::Daemon, _) => attributes(scope.task().daemon(), task).spawn(frame(Here::Nothing, run, code, token)),
         (Kind::With, _) => attributes(scope.task(), task)
             .spawn_with(async move |n: &Scope<Fault>| frame(Here::Scope(n), run, code, token).await),
     };

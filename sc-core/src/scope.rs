@@ -378,12 +378,13 @@ impl<E> Scope<E> {
 
     /// The next instant at which [`tick`](Self::tick) has something to do.
     ///
-    /// An inherited deadline is not in it: its owner's timer expires it and hands it down.
+    /// An inherited deadline is not in it: its owner's timer expires it and hands it down. The own one is, even if it
+    /// is later: what a daemon opened is not told when the scope above is cancelled, and goes on until its turn (P10).
     pub fn next_timer(&self) -> Option<Instant> {
         if self.closed {
             return None;
         }
-        let deadline = self.cancelled.is_none() && !self.refusing && self.owns_deadline();
+        let deadline = self.cancelled.is_none() && !self.refusing;
         let deadline = self.config.deadline.as_ref().filter(|_| deadline).map(Deadline::at);
         let grace = self.stop_at.filter(|_| !self.stopped);
         let daemon = self.daemon.as_ref().filter(|daemon| !daemon.stopped).and_then(|daemon| daemon.stop_at);
@@ -399,6 +400,11 @@ impl<E> Scope<E> {
     /// Whether [`drained`](Self::drained) was told.
     pub const fn is_drained(&self) -> bool {
         self.drained
+    }
+
+    /// Whether this child is a daemon that has not ended.
+    pub fn is_daemon(&self, id: ChildId) -> bool {
+        self.daemons.contains_key(&id)
     }
 
     /// Daemons that have not ended.
@@ -512,7 +518,7 @@ impl<E> Scope<E> {
 
     fn expire_deadline(&mut self, now: Instant, effects: &mut Effects<E>) {
         // Out of ordinary children, there is nothing left that a deadline could cut short.
-        if self.drained || !self.owns_deadline() {
+        if self.drained {
             return;
         }
         let Some(budget) = self.config.deadline.as_ref().filter(|d| d.has_passed(now)).map(Deadline::budget) else {

@@ -247,7 +247,7 @@ impl Node {
         let abort = task.abort_handle();
         let refused = {
             let mut books = self.books();
-            let stopped = books.scope.is_stopped() || books.stops.told(id).is_some_and(|told| told.due);
+            let stopped = books.scope.is_stopped() || books.stops.told(id, false).is_some_and(|told| told.due);
             // One that has opened a shield meanwhile is aborted at its end, as those on the list are.
             if stopped && !books.shielded.has(id) {
                 Some(books.ambient.aborts(id, abort))

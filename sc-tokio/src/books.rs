@@ -292,7 +292,8 @@ impl Books {
 
     /// Whether this member is to be dropped now, shields left aside.
     pub(crate) fn is_due(&self, id: u64) -> bool {
-        if let Some(told) = self.stops.told(id) {
+        let is_daemon = self.scope.is_daemon(sc_core::ChildId::new(id));
+        if let Some(told) = self.stops.told(id, is_daemon) {
             return told.due;
         }
         match &self.daemon {

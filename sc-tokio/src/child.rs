@@ -38,6 +38,7 @@ use crate::node::Node;
 use crate::parked::Parked;
 use crate::rt::{self, JoinHandle};
 use crate::scope::Scope;
+use crate::teardown;
 use crate::waiting::Waiting;
 
 /// How often a dead child lets itself be polled before it unwinds the frame that keeps on asking.
@@ -117,7 +118,7 @@ enum Source<'n, T> {
 
 /// Parks the handle of an output that has a destructor. A function pointer, since only where
 /// the child is spawned is it known that the output is `'static`.
-type ParkOutput<T> = fn(&Arc<Node>, JoinHandle<Result<T, Gone>>);
+type ParkOutput<T> = fn(&Arc<Node>, JoinHandle<Result<T, Gone>>, Option<u64>);
 
 /// Where a borrowed or blocking child leaves its output.
 pub(crate) trait OutputSlot<T>: Send + Sync {
@@ -340,22 +341,19 @@ impl<T, E> Child<'_, T, E> {
 }
 
 /// Parks a handle whose output is to be dropped before the scope resolves.
-fn park<T: Send + 'static>(node: &Arc<Node>, task: JoinHandle<Result<T, Gone>>) {
-    park_output(node, Box::new(task));
+fn park<T: Send + 'static>(node: &Arc<Node>, task: JoinHandle<Result<T, Gone>>, daemon: Option<u64>) {
+    park_output(node, Box::new(task), daemon);
 }
 
-/// Parks what is to be dropped before the scope resolves (P1).
-pub(crate) fn park_output(node: &Arc<Node>, output: Box<dyn Parked>) {
+/// Parks what is to be dropped before the scope resolves (P1), of a daemon or of somebody else.
+pub(crate) fn park_output(node: &Arc<Node>, output: Box<dyn Parked>, daemon: Option<u64>) {
     let (finished, carrier) = {
         let mut books = node.books();
-        let finished = books.parked.park(output);
+        let daemon = daemon.filter(|id| books.scope.daemon_scope_opened(ChildId::new(*id)));
+        let finished = books.parked.park(output, daemon);
         (finished, if books.released { books.carrier.take() } else { None })
     };
-    let (panics, left) = crate::parked::drop_finished(finished);
-    for panic in panics {
-        node.own_failure(Member::some_child(), panic);
-    }
-    node.books().parked.put_back(left);
+    let _ = teardown::drop_outputs(node, finished, &mut Context::from_waker(Waker::noop()));
     crate::wake::wake_all(carrier);
 }
 
@@ -393,7 +391,7 @@ impl<T, E> Child<'_, T, E> {
         let mut cx = Context::from_waker(Waker::noop());
         match rt::poll_unconstrained(&mut task, &mut cx) {
             Poll::Ready(end) => self.drop_output(end.ok()),
-            Poll::Pending => park(self.node(), task),
+            Poll::Pending => park(self.node(), task, self.kind.daemon.then_some(self.id)),
         }
     }
 

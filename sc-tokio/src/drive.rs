@@ -286,7 +286,7 @@ impl<'env> Progress<'env> {
     fn end_body(&mut self, node: &Arc<Node>, end: BodyEnd<BoxedError>, drop_body: &mut dyn FnMut()) {
         let destructor = self.drop_body(node, drop_body);
         let now = Instant::now().into_std();
-        let alone = node.holds() == 1;
+        let alone = node.holds() == 1 && node.borrowed() == 0;
         node.input(|books| {
             books.drained_at = alone.then_some(now);
             books.scope.body_ended(end, destructor, now)

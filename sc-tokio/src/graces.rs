@@ -72,9 +72,10 @@ impl Graces {
         Some(self.of(id)?.length)
     }
 
-    /// Those with a smaller number than this.
-    pub(crate) fn below(&self, below: u64) -> Vec<(u64, Duration)> {
+    /// Those with a smaller number than this, or the daemons among them.
+    pub(crate) fn below(&self, below: u64, only_daemons: bool) -> Vec<(u64, Duration)> {
         let children = self.0.iter().flat_map(|listed| listed.children.range(..below));
+        let children = children.filter(|(_, grace)| grace.daemon || !only_daemons);
         children.map(|(id, grace)| (*id, grace.length)).collect()
     }
 
@@ -159,10 +160,10 @@ mod tests {
             assert!(task().isolated().spawn(async { Err::<(), _>("an error") }).join().await.is_err());
             let stopped = task().spawn(std::future::pending::<()>());
             tokio::task::yield_now().await;
-            assert_eq!(s.node().books().graces.below(u64::MAX).len(), 1);
+            assert_eq!(s.node().books().graces.below(u64::MAX, false).len(), 1);
             s.cancel_children("stop");
             let _ = stopped.join().await;
-            assert!(s.node().books().graces.below(u64::MAX).is_empty());
+            assert!(s.node().books().graces.below(u64::MAX, false).is_empty());
             assert!(s.node().books().stops.next().is_none(), "with their stops");
             task().spawn(sleep(Duration::from_secs(1)));
             s.cancel("the scope");

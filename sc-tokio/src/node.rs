@@ -486,7 +486,7 @@ impl Node {
             let waiters = books.waiters.take();
             work.wake(waiters);
             let Books { stops, ambient, shielded, .. } = &mut **books;
-            let due = |id| stops.told(id).is_some_and(|told| told.due) && !shielded.has(id);
+            let due = |id| stops.told(id, false).is_some_and(|told| told.due) && !shielded.has(id);
             work.abort(ambient.take_if(due));
         }
         work.run();
@@ -506,7 +506,7 @@ impl Node {
     /// What a member is told, shields left aside.
     fn order(books: &Books, id: u64, daemon: bool) -> Status {
         use sc_core::Told::{ByScope, FromInside};
-        if let Some(Told { cancelled, due, .. }) = books.stops.told(id) {
+        if let Some(Told { cancelled, due, .. }) = books.stops.told(id, daemon) {
             return if due { Status::Stop(cancelled, FromInside) } else { Status::Told(cancelled, FromInside) };
         }
         if daemon {
@@ -526,7 +526,7 @@ impl Node {
     /// When the grace of a member ends that was told to stop, for the scopes it opened (`None`: never).
     pub(crate) fn told_until(&self, id: u64, daemon: bool) -> Option<std::time::Instant> {
         let books = self.books();
-        match books.stops.told(id) {
+        match books.stops.told(id, daemon) {
             Some(told) => told.at.map(Instant::into_std),
             None if daemon => books.scope.daemon_stop_at(),
             None => books.stop_at(id),
@@ -536,7 +536,7 @@ impl Node {
     /// Since when a member is told to stop.
     pub(crate) fn told_since(&self, id: u64, daemon: bool) -> Option<Instant> {
         let books = self.books();
-        match books.stops.told(id) {
+        match books.stops.told(id, daemon) {
             Some(told) => Some(told.since),
             None if daemon => books.daemon.as_ref().filter(|told| told.id == id).map(|told| told.since),
             None => books.cancelled_since(),

@@ -27,33 +27,44 @@ impl<T: Send> Parked for JoinHandle<T> {
     }
 }
 
+/// One of them, and of which daemon it is: what a daemon will give cannot be waited for before the daemon is stopped.
+pub(crate) struct Output {
+    handle: Box<dyn Parked>,
+    daemon: Option<u64>,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct ParkedOutputs {
-    outputs: Vec<Box<dyn Parked>>,
+    outputs: Vec<Output>,
     sweep_at: usize,
 }
 
 impl ParkedOutputs {
     /// Parks an output. Gives back those that have come, to be dropped without the lock with
     /// [`drop_finished`]: the list stays in proportion to the children that live (P11).
-    pub(crate) fn park(&mut self, output: Box<dyn Parked>) -> Vec<Box<dyn Parked>> {
-        self.outputs.push(output);
+    pub(crate) fn park(&mut self, handle: Box<dyn Parked>, daemon: Option<u64>) -> Vec<Output> {
+        self.outputs.push(Output { handle, daemon });
         if self.outputs.len() < self.sweep_at.max(32) {
             return Vec::new();
         }
-        let (finished, living) = std::mem::take(&mut self.outputs).into_iter().partition(|p| p.is_finished());
+        let (finished, living) = std::mem::take(&mut self.outputs).into_iter().partition(|p| p.handle.is_finished());
         self.outputs = living;
         self.sweep_at = self.outputs.len() * 2;
         finished
     }
 
-    pub(crate) fn take(&mut self) -> Vec<Box<dyn Parked>> {
+    pub(crate) fn take(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.outputs)
     }
 
-    pub(crate) fn put_back(&mut self, outputs: Vec<Box<dyn Parked>>) {
+    pub(crate) fn put_back(&mut self, outputs: Vec<Output>) {
         self.outputs.extend(outputs);
+    }
+
+    /// Whether those are dropped that the drain waits for.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.outputs.iter().all(|output| output.daemon.is_some())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -62,17 +73,26 @@ impl ParkedOutputs {
 }
 
 /// Drops outputs that have come. Dropping the handle would do it too, but Tokio swallows a
-/// destructor's panic there, and nothing is to be lost (P4). Gives the panics, and what has not come
-/// after all.
-pub(crate) fn drop_finished(outputs: Vec<Box<dyn Parked>>) -> (Vec<sc_core::Panic>, Vec<Box<dyn Parked>>) {
-    let mut cx = Context::from_waker(std::task::Waker::noop());
-    let mut panics = Vec::new();
-    let mut left = Vec::new();
+/// destructor's panic there, and nothing is to be lost (P4).
+pub(crate) fn drop_finished(outputs: Vec<Output>, cx: &mut Context<'_>) -> Dropped {
+    let mut dropped = Dropped::default();
     for mut output in outputs {
-        match output.poll_drop(&mut cx) {
-            Poll::Ready(panic) => panics.extend(panic),
-            Poll::Pending => left.push(output),
+        match output.handle.poll_drop(cx) {
+            Poll::Ready(panic) => {
+                dropped.panics.extend(panic);
+                dropped.daemons.extend(output.daemon);
+            }
+            Poll::Pending => dropped.left.push(output),
         }
     }
-    (panics, left)
+    dropped
+}
+
+/// What came of dropping outputs.
+#[derive(Default)]
+pub(crate) struct Dropped {
+    pub(crate) panics: Vec<sc_core::Panic>,
+    /// The daemons whose they were.
+    pub(crate) daemons: Vec<u64>,
+    pub(crate) left: Vec<Output>,
 }

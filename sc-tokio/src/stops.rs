@@ -32,6 +32,8 @@ pub(crate) struct Stop {
 pub(crate) struct Batch {
     /// Children with a smaller number were present.
     below: u64,
+    /// The others had been told by the scope's cancellation, and the first reason wins (P6), with its instant (P9).
+    only_daemons: bool,
     cancelled: Cancelled,
     since: Instant,
     at: Option<Instant>,
@@ -69,7 +71,7 @@ impl Stops {
             }
             return (earlier.due, Some(stop));
         }
-        if let Some(batch) = self.batches.iter().find(|batch| id < batch.below) {
+        if let Some(batch) = self.batches.iter().find(|batch| id < batch.below && !batch.only_daemons) {
             return (batch.due, Some(stop));
         }
         // An entry goes with its child's exit. The rare one that came too late for that is swept,
@@ -87,12 +89,14 @@ impl Stops {
     pub(crate) fn all_below(
         &mut self,
         below: u64,
+        only_daemons: bool,
         cancelled: Cancelled,
         since: Instant,
         grace: Duration,
     ) -> Option<Batch> {
-        let batch = Batch { below, cancelled, since, at: since.checked_add(grace), due: grace.is_zero() };
-        if self.batches.last().is_some_and(|last| last.below == below) {
+        let (at, due) = (since.checked_add(grace), grace.is_zero());
+        let batch = Batch { below, only_daemons, cancelled, since, at, due };
+        if self.batches.last().is_some_and(|last| last.below == below && last.only_daemons <= only_daemons) {
             // Nobody came since: they have been told, and the first reason wins (P6).
             return Some(batch);
         }
@@ -101,12 +105,12 @@ impl Stops {
         (self.batches.len() > BATCHES_KEPT).then(|| self.batches.remove(0))
     }
 
-    pub(crate) fn told(&self, id: u64) -> Option<Told> {
+    pub(crate) fn told(&self, id: u64, is_daemon: bool) -> Option<Told> {
         if let Some(stop) = self.single.get(&id) {
             return Some(Told { cancelled: stop.cancelled.clone(), since: stop.since, due: stop.due, at: stop.at });
         }
         // In the order they were told: the first that a child was present at is the one it obeys.
-        let batch = self.batches.iter().find(|batch| id < batch.below)?;
+        let batch = self.batches.iter().find(|batch| id < batch.below && (is_daemon || !batch.only_daemons))?;
         Some(Told { cancelled: batch.cancelled.clone(), since: batch.since, due: batch.due, at: batch.at })
     }
 
@@ -180,7 +184,7 @@ impl Books {
         } else {
             self.scope.cancelled().is_some()
         };
-        if by_scope || self.stops.told(id).is_some() {
+        if by_scope || self.stops.told(id, is_daemon).is_some() {
             return None;
         }
         let cancelled = self.scope.notice(CancelRequest::because(reason));
@@ -220,12 +224,13 @@ impl Node {
             let grace = books.scope.config().grace.unwrap_or_default();
             let below = self.spawned();
             let mut retired = Vec::new();
-            for (id, grace) in books.graces.below(below) {
+            let only_daemons = books.scope.cancelled().is_some();
+            for (id, grace) in books.graces.below(below, only_daemons) {
                 let (cancelled, at, due) = (cancelled.clone(), now.checked_add(grace), grace.is_zero());
                 let stop = Stop { cancelled, since: now, at, due, task: None, aborts: false, aborted: false };
                 retired.push(books.stops.one(id, stop));
             }
-            (retired, books.stops.all_below(below, cancelled, now, grace))
+            (retired, books.stops.all_below(below, only_daemons, cancelled, now, grace))
         };
         drop(retired);
         self.wake_present();

@@ -9,8 +9,9 @@ use sc_core::{Failure, Member, Panic, ScopeEnd};
 use crate::books::{Books, Finalizer, RunningFinalizer};
 use crate::fault::Fault;
 use crate::node::Node;
-use crate::parked::Parked;
+use crate::parked::{self, Dropped, Output};
 use crate::rt::Instant;
+use crate::work::Work;
 
 /// Who asks for the next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub(crate) enum By {
 enum Step {
     /// Nothing to do before the next wake-up.
     Wait,
-    DropOutputs(Vec<Box<dyn Parked>>),
+    DropOutputs(Vec<Output>),
     Drain,
     Begin(Finalizer, ScopeEnd),
     Run(RunningFinalizer),
@@ -37,7 +38,7 @@ impl Books {
         if !self.released || self.stepping || !self.is_carried_by(by) {
             return Step::Wait;
         }
-        if self.parked.is_empty() && !self.scope.is_drained() {
+        if self.parked.is_drained() && !self.scope.is_drained() {
             return Step::Drain;
         }
         let step = self.next_user_code();
@@ -124,17 +125,19 @@ pub(crate) fn drain(node: &Arc<Node>) {
     });
 }
 
-fn drop_outputs(node: &Arc<Node>, outputs: Vec<Box<dyn Parked>>, cx: &mut Context<'_>) -> Poll<()> {
-    let mut left = Vec::new();
-    for mut output in outputs {
-        match output.poll_drop(cx) {
-            Poll::Ready(None) => {}
-            Poll::Ready(Some(panic)) => node.own_failure(Member::some_child(), panic),
-            Poll::Pending => left.push(output),
-        }
-    }
+/// Drops the outputs that have come, and keeps the others.
+pub(crate) fn drop_outputs(node: &Arc<Node>, outputs: Vec<Output>, cx: &mut Context<'_>) -> Poll<()> {
+    let Dropped { panics, daemons, left } = parked::drop_finished(outputs, cx);
     let wait = !left.is_empty();
     node.books().parked.put_back(left);
+    for panic in panics {
+        node.own_failure(Member::some_child(), panic);
+    }
+    let mut work = Work::default();
+    for daemon in daemons {
+        node.daemon_scope_closed(daemon, &mut work);
+    }
+    work.run();
     if wait { Poll::Pending } else { Poll::Ready(()) }
 }
 

@@ -141,3 +141,16 @@ fn they_open_nurseries_of_their_own() {
         assert_eq!(sum.unwrap(), 3);
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_reported_duration_includes_one_that_outlasts_the_body() {
+    let second = std::time::Duration::from_secs(1);
+    let outcome = nursery!(async |n| -> Result<(), Cancelled> {
+        n.spawn_borrowed(tokio::time::sleep(2 * second));
+        tokio::time::sleep(second).await;
+        Ok(())
+    })
+    .outcome()
+    .await;
+    assert_eq!(outcome.report().duration, 2 * second);
+}

@@ -6,6 +6,8 @@ use std::time::Duration;
 use sc_tokio::{Cancelled, OutcomeKind, Reason, nursery};
 use tokio::time::{Instant, sleep};
 
+use crate::support::Log;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
@@ -213,4 +215,25 @@ fn a_runtime_without_a_timer_serves_scopes_that_ask_for_no_deadline() {
         |s| Box::new((*s).to_owned()),
     );
     assert!(message.contains("timer"), "{message}");
+}
+
+/// A daemon is told in its turn and not with the others, so nobody else ends it in time.
+#[tokio::test(start_paused = true)]
+async fn a_daemons_own_timeout_holds_after_the_deadline_of_its_scope() {
+    let log = Log::new();
+    let guard = log.on_drop("dropped");
+    let outcome = nursery!(async |n| -> Result<(), Cancelled> {
+        n.task().daemon().timeout(3 * SECOND).grace(Duration::ZERO).spawn(async move {
+            let _guard = guard;
+            pending::<()>().await;
+        });
+        sleep(4 * SECOND).await; // from the second on in the grace
+        assert_eq!(log.entries(), ["dropped"]);
+        Ok(())
+    })
+    .timeout(2 * SECOND)
+    .grace(60 * SECOND)
+    .outcome()
+    .await;
+    assert!(outcome.value().is_some(), "{outcome:?}");
 }

@@ -169,3 +169,21 @@ async fn stopping_a_child_a_second_time_gives_it_no_second_grace() {
     .await
     .unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn cancel_children_in_a_cancelled_scope_gives_nobody_a_second_grace() {
+    let start = Instant::now();
+    let result = nursery!(async |n| -> Result<(), Cancelled> {
+        n.spawn(pending::<()>());
+        n.task().grace(3 * SECOND).spawn(pending::<()>());
+        tokio::task::yield_now().await;
+        n.cancel("wind down");
+        sleep(2 * SECOND).await;
+        n.cancel_children("again");
+        pending().await
+    })
+    .grace(5 * SECOND)
+    .await;
+    assert!(result.is_err());
+    assert_eq!(start.elapsed(), 5 * SECOND);
+}

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use sc_tokio::{Cancelled, Failure, OutcomeKind, nursery};
+use sc_tokio::{Cancelled, Failure, OutcomeKind, Scope, nursery};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
@@ -213,5 +213,32 @@ fn a_daemon_sees_why_it_is_stopped_and_may_still_have_scopes_inside() {
         .await;
         assert!(outcome.is_ok());
         assert_eq!(log.entries(), ["WorkDone"]);
+    });
+}
+
+/// Dropping the handle parks the output, which is to be dropped before the scope resolves (P1).
+#[test]
+fn a_daemon_whose_output_has_a_destructor_holds_the_scope_open_as_little_as_any() {
+    both_flavours(|| async {
+        let log = Log::new();
+        let (kept, ended) = (log.on_drop("output"), log.clone());
+        nursery!(async |n| -> Result<(), Cancelled> {
+            n.defer(async move |_| ended.add("finalizer"));
+            n.task().daemon().spawn(async move {
+                pending::<()>().await;
+                Ok(kept)
+            });
+            let value = log.on_drop("value");
+            n.task().daemon().grace(Duration::from_secs(60)).spawn_with(async move |n: &Scope<Cancelled>| {
+                n.cancelled().await;
+                Ok(value)
+            });
+            yield_now().await;
+            n.canceller().cancel("the daemons end one by one");
+            Ok(())
+        })
+        .await
+        .unwrap();
+        assert_eq!(log.entries(), ["value", "output", "finalizer"]);
     });
 }

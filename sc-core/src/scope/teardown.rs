@@ -18,11 +18,11 @@ impl<E> Scope<E> {
     }
 
     /// A daemon opened a scope. Like the daemon itself, that does not hold this scope open; but the
-    /// daemon counts as ended only when such scopes are closed, however it left them (P3).
-    pub fn daemon_scope_opened(&mut self, id: ChildId) {
-        if let Some(daemon) = self.daemons.get_mut(&id) {
-            daemon.scopes += 1;
-        }
+    /// daemon counts as ended only when such scopes are closed, however it left them (P3). The same
+    /// holds for an output of a daemon that the binding has to drop (P1). `false`: it has ended.
+    pub fn daemon_scope_opened(&mut self, id: ChildId) -> bool {
+        let daemon = self.daemons.get_mut(&id);
+        daemon.map(|daemon| daemon.scopes += 1).is_some()
     }
 
     /// A scope that a daemon opened is closed.

@@ -31,7 +31,7 @@ pub(super) fn park<T: Send + 'static>(
     let mut parked = ParkedSet { node: Arc::clone(node), inner, tasks };
     // What has come is dropped here and now, as with a handle.
     if parked.poll_drop(&mut Context::from_waker(Waker::noop())).is_pending() {
-        park_output(node, Box::new(parked));
+        park_output(node, Box::new(parked), None);
     }
 }
 

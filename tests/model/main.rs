@@ -1,0 +1,167 @@
+//! Random programs, run on `sc-tokio` in virtual time and compared with a slow model of what the design says.
+//!
+//! `SC_MODEL_PROGRAMS` says how many, `SC_MODEL_SEED` which ones. A failure is shrunk, and printed with what was
+//! expected, what happened, and the seed that repeats it:
+//! `SC_MODEL_SEED=.. cargo test -p sc-tests --test model`.
+
+#![forbid(unsafe_code)]
+
+mod log;
+mod model;
+mod program;
+mod run;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
+
+use crate::program::Program;
+
+/// How long one program may take on the real clock before it counts as hung.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn number(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")),
+        Err(_) => default,
+    }
+}
+
+/// Compares one program. `Ok(None)`: it has ties.
+fn compare(program: &Program) -> Result<Option<model::Expected>, String> {
+    let Ok(expected) = model::expected(program) else { return Ok(None) };
+    let ran = run::run(program);
+    let told = |why: String| format!("{why}\nran:\n{}expected:\n{}", ran.log, expected.log);
+    ran.log.differs_from(&expected.log, &expected.daemons).map_err(told)?;
+    if !ran.broken.is_empty() {
+        return Err(told(ran.broken.join("\n")));
+    }
+    Ok(Some(expected))
+}
+
+#[test]
+fn random_programs_do_what_the_model_says() {
+    let programs = number("SC_MODEL_PROGRAMS", 2_000);
+    let seed = number("SC_MODEL_SEED", 1);
+    let config = Config {
+        cases: u32::try_from(programs).expect("not that many"),
+        max_shrink_iters: 3_000,
+        failure_persistence: None,
+        rng_algorithm: RngAlgorithm::ChaCha,
+        rng_seed: RngSeed::Fixed(seed),
+        ..Config::default()
+    };
+    run::listen_to_the_hook();
+    let watchdog = Watchdog::start();
+    let (seen, ties) = (RefCell::new(BTreeMap::<String, u64>::new()), RefCell::new(0_u64));
+    let result = TestRunner::new(config).run(&program::program(), |program| {
+        watchdog.watch(Some(&program));
+        let compared = compare(&program);
+        watchdog.watch(None);
+        match compared {
+            Ok(Some(expected)) => {
+                for (what, count) in expected.seen {
+                    *seen.borrow_mut().entry(what).or_default() += count;
+                }
+            }
+            Ok(None) => *ties.borrow_mut() += 1,
+            Err(why) => return Err(TestCaseError::fail(why)),
+        }
+        Ok(())
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(why, program)) => {
+            panic!("{program:?}\n{why}\nagain with SC_MODEL_SEED={seed} SC_MODEL_PROGRAMS={programs}")
+        }
+        Err(TestError::Abort(why)) => panic!("{why}"),
+    }
+    println!("{programs} programs, {} with ties", ties.borrow());
+    for (what, count) in &*seen.borrow() {
+        println!("{count:>8} {what}");
+    }
+    check_coverage(programs, *ties.borrow(), &seen.borrow());
+}
+
+/// A run that asked next to nothing has shown nothing. Per thousand programs, at least half of what is usual.
+fn check_coverage(programs: u64, ties: u64, seen: &BTreeMap<String, u64>) {
+    assert!(ties * 100 <= programs, "{ties} programs have ties");
+    for (what, least) in FLOOR {
+        let count = seen.get(*what).copied().unwrap_or_default();
+        // A handful of programs, asked for by hand, may miss anything.
+        assert!(programs < 1_000 || count >= least * programs / 1_000, "only {count} times: {what}");
+    }
+}
+
+const FLOOR: &[(&str, u64)] = &[
+    ("a cancellation with grace", 300),
+    ("a child refused", 30),
+    ("a child stopped from inside", 40),
+    ("a child's own deadline", 200),
+    ("a child's own deadline missed", 150),
+    ("a daemon in its turn", 70),
+    ("a failure left unread", 100),
+    ("a scope opened in a grace", 30),
+    ("a scope's error passed on", 130),
+    ("a scope's future dropped", 110),
+    ("a secondary failure", 10),
+    ("awaited a dead child", 19),
+    ("awaited a value", 22),
+    ("borrowed Borrowed", 120),
+    ("borrowed Borrowed isolated", 30),
+    ("cancel", 40),
+    ("cancel_children", 40),
+    ("finalizer: Dropped", 17),
+    ("finalizer: Error", 10),
+    ("finalizer: Panic", 5),
+    ("finalizer: Value", 40),
+    ("joined a cancellation", 8),
+    ("joined a failure", 7),
+    ("joined a value", 20),
+    ("joined what the scope owns", 1),
+    ("outcome: cancelled", 200),
+    ("outcome: deadline exceeded", 450),
+    ("outcome: failed", 250),
+    ("outcome: ok", 200),
+    ("outcome: partial", 60),
+    ("spawned Daemon", 140),
+    ("spawned Daemon isolated", 35),
+    ("spawned Plain", 200),
+    ("spawned Plain isolated", 50),
+    ("spawned With", 200),
+    ("spawned With isolated", 50),
+    ("stopped and waited for", 11),
+];
+
+/// Ends the process, with the program that is run, if that takes too long.
+struct Watchdog {
+    running: Arc<Mutex<Option<(Instant, Program)>>>,
+}
+
+impl Watchdog {
+    fn start() -> Self {
+        let running = Arc::new(Mutex::new(None::<(Instant, Program)>));
+        let watched = Arc::downgrade(&running);
+        std::thread::spawn(move || {
+            while let Some(running) = watched.upgrade() {
+                if let Some((since, program)) = &*running.lock().unwrap_or_else(PoisonError::into_inner) {
+                    if since.elapsed() > PATIENCE {
+                        eprintln!("this program hangs:{program:?}");
+                        std::process::abort();
+                    }
+                }
+                drop(running);
+                std::thread::park_timeout(PATIENCE / 10);
+            }
+        });
+        Self { running }
+    }
+
+    fn watch(&self, program: Option<&Program>) {
+        let running = program.map(|program| (Instant::now(), program.clone()));
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = running;
+    }
+}

@@ -419,7 +419,7 @@ mod tests {
         let shielded = books.shielded.0.as_ref().is_none_or(|list| list.entries.is_empty() && list.timers.is_empty());
         shielded
             && books.nested.iter().next().is_none()
-            && books.graces.below(u64::MAX).is_empty()
+            && books.graces.below(u64::MAX, false).is_empty()
             && !books.stops.has_any()
     }
 

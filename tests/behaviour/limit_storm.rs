@@ -91,6 +91,7 @@ fn limited_scope(world: World, random: Random, depth: u64) -> Pin<Box<dyn Future
     Box::pin(limited_scope_in(world, random, depth))
 }
 
+#[allow(clippy::too_many_lines, reason = "one arm for each thing that can happen")]
 async fn limited_scope_in(world: World, mut random: Random, depth: u64) {
     let gate = index(&mut random, world.gates.len() + 1);
     let gate = (gate < world.gates.len()).then_some(gate);
@@ -198,6 +199,7 @@ fn tree(n: &Scope<E>, world: World, mut random: Random, gate: Option<usize>, dep
     })
 }
 
+#[allow(clippy::too_many_lines, reason = "one arm for each thing that can happen")]
 async fn act(n: &Scope<E>, world: &World, random: &mut Random, gate: Option<usize>, depth: u64) -> Result<(), E> {
     let choice = if depth == 0 { random.next(3) } else { random.next(16) };
     match choice {
@@ -325,7 +327,7 @@ async fn round(seed: u64) {
     let cancel = random.next(3) == 0;
     let outcome = nursery!(async move |n: &Nursery<'_, E>| {
         for _ in 0..=body_random.next(4) {
-            let _ = grow(n, &inner, &mut body_random, Some(0), 4);
+            drop(grow(n, &inner, &mut body_random, Some(0), 4));
         }
         if cancel {
             for _ in 0..body_random.next(60) {

@@ -44,7 +44,7 @@ fn compare(program: &Program) -> Result<Option<model::Expected>, String> {
 
 #[test]
 fn random_programs_do_what_the_model_says() {
-    let programs = number("SC_MODEL_PROGRAMS", 2_000);
+    let programs = number("SC_MODEL_PROGRAMS", 10_000);
     let seed = number("SC_MODEL_SEED", 1);
     let config = Config {
         cases: u32::try_from(programs).expect("not that many"),
@@ -56,7 +56,7 @@ fn random_programs_do_what_the_model_says() {
     };
     run::listen_to_the_hook();
     let watchdog = Watchdog::start();
-    let (seen, ties) = (RefCell::new(BTreeMap::<String, u64>::new()), RefCell::new(0_u64));
+    let (coverage, ties) = (RefCell::new(BTreeMap::<String, u64>::new()), RefCell::new(0_u64));
     let result = TestRunner::new(config).run(&program::program(), |program| {
         watchdog.watch(Some(&program));
         let compared = compare(&program);
@@ -64,7 +64,7 @@ fn random_programs_do_what_the_model_says() {
         match compared {
             Ok(Some(expected)) => {
                 for (what, count) in expected.seen {
-                    *seen.borrow_mut().entry(what).or_default() += count;
+                    *coverage.borrow_mut().entry(what).or_default() += count;
                 }
             }
             Ok(None) => *ties.borrow_mut() += 1,
@@ -80,10 +80,10 @@ fn random_programs_do_what_the_model_says() {
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
     println!("{programs} programs, {} with ties", ties.borrow());
-    for (what, count) in &*seen.borrow() {
+    for (what, count) in &*coverage.borrow() {
         println!("{count:>8} {what}");
     }
-    check_coverage(programs, *ties.borrow(), &seen.borrow());
+    check_coverage(programs, *ties.borrow(), &coverage.borrow());
 }
 
 /// A run that asked next to nothing has shown nothing. Per thousand programs, at least half of what is usual.

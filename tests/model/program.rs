@@ -233,8 +233,12 @@ impl Numbers {
                     self.codes += 1;
                     self.spans([&mut finalizer.takes]);
                 }
-                Act::Await(_) | Act::Join(_) | Act::Stop(..) | Act::DropHandle(_) => {}
-                Act::Cancel | Act::CancelChildren => {}
+                Act::Await(_)
+                | Act::Join(_)
+                | Act::Stop(..)
+                | Act::DropHandle(_)
+                | Act::Cancel
+                | Act::CancelChildren => {}
             }
         }
         self.spans([&mut code.last]);

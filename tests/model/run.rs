@@ -363,7 +363,7 @@ macro_rules! opened {
     }};
 }
 
-fn nest<'a>(run: &'a Arc<Run>, frame: Option<usize>, scope: program::Scope) -> Boxed<'a, ()> {
+fn nest(run: &Arc<Run>, frame: Option<usize>, scope: program::Scope) -> Boxed<'_, ()> {
     Box::pin(async move {
         let outcome = opened!(run, scope).outcome().await;
         run.check_joined(&scope);
@@ -386,6 +386,7 @@ fn nest_tried(run: &Arc<Run>, frame: usize, scope: program::Scope, after: Span) 
     })
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is moved into the finalizer")]
 fn defer(scope: &Scope<Fault>, run: &Arc<Run>, finalizer: Finalizer) {
     let run = Arc::clone(run);
     let scope_id: usize = scope.name().and_then(|name| name.parse().ok()).expect("scopes are named by their numbers");

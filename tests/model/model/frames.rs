@@ -1,0 +1,319 @@
+//! What a frame does when it is its turn: acts, uses handles, ends.
+
+use super::*;
+
+impl<'p> World<'p> {
+    pub(super) fn drop_somebody(&mut self) -> bool {
+        let due = |frame: &usize| self.is_live(*frame) && self.stops_at(*frame).is_some_and(|at| at <= self.now);
+        let Some(frame) = (0..self.frames.len()).find(due) else { return false };
+        self.end(frame, Ending::Dropped);
+        true
+    }
+
+    /// Gives a frame what it waits for.
+    pub(super) fn answer_somebody(&mut self) -> bool {
+        for frame in 0..self.frames.len() {
+            match self.frames[frame].doing.clone() {
+                Doing::Awaiting(child) | Doing::Joining(child) | Doing::Stopping(child) if !self.is_live(child) => {
+                    self.answer(frame, child);
+                    return true;
+                }
+                Doing::Inside(scope, then)
+                    if self.scopes[scope].closed.is_some() && self.leave_scope(frame, scope, then) =>
+                {
+                    return true;
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
+    pub(super) fn take_a_step(&mut self) -> bool {
+        (0..self.scopes.len()).any(|scope| self.teardown(scope))
+    }
+
+    // Frames.
+
+    pub(super) fn begin(&mut self, frame: Frame<'p>) -> usize {
+        let code = frame.code;
+        self.frames.push(frame);
+        let frame = self.frames.len() - 1;
+        if let Some(code) = code {
+            self.log(Entry::Began(code.id));
+            self.go_on(frame);
+        }
+        frame
+    }
+
+    /// Sleeps before the next step.
+    pub(super) fn go_on(&mut self, frame: usize) {
+        let now = self.now;
+        let Frame { code, next, doing, .. } = &mut self.frames[frame];
+        let code = code.expect("what has no code waits for a scope");
+        let span = code.steps.get(*next).map_or(code.last, |step| step.sleep);
+        *doing = Doing::Sleeping(now + span.ms);
+    }
+
+    pub(super) fn act(&mut self, frame: usize) {
+        let Frame { code, next, here, .. } = &mut self.frames[frame];
+        let (code, here) = (code.expect("it sleeps"), *here);
+        let Some(step) = code.steps.get(*next) else {
+            let ending = match code.end {
+                End::Value => Ending::Value,
+                End::Error => Ending::Failed(Seen::Error(Raised::By(code.id))),
+                End::Panic => Ending::Failed(Seen::Panic(code.id)),
+            };
+            return self.end(frame, ending);
+        };
+        *next += 1;
+        match (&step.act, here) {
+            (Act::Spawn(task), Some(scope)) => self.spawn(frame, scope, task),
+            (Act::Await(which) | Act::Join(which) | Act::Stop(which, _) | Act::DropHandle(which), _) => {
+                return self.use_handle(frame, *which, &step.act);
+            }
+            (Act::Cancel, Some(scope)) => {
+                self.seen("cancel");
+                self.cancel(scope, "Requested", false, self.now);
+            }
+            (Act::CancelChildren, Some(scope)) => self.cancel_children(scope),
+            (Act::Defer(finalizer), Some(scope)) => self.scopes[scope].finalizers.push(finalizer),
+            (Act::Spawn(_) | Act::Cancel | Act::CancelChildren | Act::Defer(_), None) => {}
+            (Act::Nest(scope), _) => return self.enter(frame, scope, Then::Outcome),
+            (Act::NestDropped(scope, after), _) => {
+                return self.enter(frame, scope, Then::DroppedAt(self.now + after.ms));
+            }
+            (Act::NestTried(scope, after), _) => return self.enter(frame, scope, Then::Try(after.ms)),
+        }
+        self.go_on(frame);
+    }
+
+    pub(super) fn use_handle(&mut self, frame: usize, which: u8, act: &Act) {
+        let handles = &mut self.frames[frame].handles;
+        if handles.is_empty() {
+            return self.go_on(frame);
+        }
+        let child = handles.remove(usize::from(which) % handles.len());
+        match act {
+            Act::Await(_) => self.frames[frame].doing = Doing::Awaiting(child),
+            Act::Join(_) => self.frames[frame].doing = Doing::Joining(child),
+            Act::Stop(_, waits) => {
+                self.stop(child, "Requested");
+                if *waits {
+                    self.frames[frame].doing = Doing::Stopping(child);
+                } else {
+                    self.drop_handle(child);
+                    self.saw(frame, child, Seen::Stopped);
+                    self.go_on(frame);
+                }
+            }
+            _ => {
+                self.drop_handle(child);
+                self.go_on(frame);
+            }
+        }
+    }
+
+    pub(super) fn spawn(&mut self, spawner: usize, scope: usize, task: &'p Task) {
+        let is_body = self.frames[spawner].task.is_none() && self.frames[spawner].scope == scope;
+        let is_bound = task.timeout.is_some();
+        let here = (task.kind == Kind::With).then_some(scope);
+        let mut child = Frame {
+            code: (!is_bound).then_some(&task.code),
+            scope,
+            here,
+            task: Some(task),
+            borrowed: task.kind == Kind::Borrowed && is_body,
+            next: 0,
+            doing: Doing::Sleeping(0),
+            handles: Vec::new(),
+            stop: None,
+            has_handle: true,
+            unclaimed: None,
+        };
+        if self.scopes[scope].cancelled.is_some() {
+            // P7
+            self.seen("a child refused");
+            self.scopes[scope].counts[REFUSED] += 1;
+            self.scopes[scope].cut_short = true;
+            child.doing = Doing::Ended(Exit::Cancelled(None));
+            self.frames.push(child);
+            let child = self.frames.len() - 1;
+            return self.frames[spawner].handles.push(child);
+        }
+        self.scopes[scope].counts[SPAWNED] += 1;
+        let kind = if child.borrowed { "borrowed" } else { "spawned" };
+        self.seen(format!("{kind} {:?}{}", task.kind, if task.isolated { " isolated" } else { "" }));
+        let child = self.begin(child);
+        self.frames[spawner].handles.push(child);
+        if let Some(timeout) = task.timeout {
+            self.bound(child, scope, here, task, timeout);
+        }
+    }
+
+    /// The code of a child with a deadline runs in a scope of its own.
+    pub(super) fn bound(&mut self, child: usize, scope: usize, here: Option<usize>, task: &'p Task, timeout: Span) {
+        self.seen("a child's own deadline");
+        let grace = task.grace.map(|span| span.ms).or(self.scopes[scope].settings.grace);
+        let body = &task.code;
+        let timeout = Some(timeout.ms);
+        let settings = Settings { id: None, supervise: false, timeout, grace, finalizer_timeout: 0, body };
+        let inner = self.open(settings, Some(child), here);
+        self.frames[child].doing = Doing::Inside(inner, Then::Forward);
+    }
+
+    pub(super) fn told(&self, frame: usize) -> Told {
+        let Frame { scope, stop, .. } = &self.frames[frame];
+        let scope = &self.scopes[*scope];
+        match (stop, self.is_daemon(frame)) {
+            (Some(_), _) => Told::FromInside,
+            (None, true) if scope.turn.is_some_and(|(daemon, _)| daemon == frame) => Told::FromInside,
+            (None, false) if scope.cancelled.is_some() => Told::ByScope,
+            (None, _) => Told::Nobody,
+        }
+    }
+
+    /// A frame ends and is dropped, with what it has open.
+    pub(super) fn end(&mut self, frame: usize, ending: Ending) {
+        let told = self.told(frame);
+        let exit = match &ending {
+            Ending::Value => Exit::Value,
+            Ending::Failed(_) | Ending::AwaitedDead(Some(_)) => Exit::Failed,
+            Ending::AwaitedDead(None) => Exit::AwaitedDead,
+            Ending::Dropped => Exit::Cancelled(self.reason_from_inside(frame)),
+        };
+        let inside = match std::mem::replace(&mut self.frames[frame].doing, Doing::Ended(exit)) {
+            Doing::Inside(scope, _) => Some(scope),
+            Doing::Awaiting(child) | Doing::Joining(child) | Doing::Stopping(child) => {
+                self.drop_handle(child);
+                None
+            }
+            _ => None,
+        };
+        if let Some(scope) = inside {
+            self.drop_future(scope);
+        }
+        if let Some(code) = self.frames[frame].code {
+            let how = match &ending {
+                Ending::Value => How::Value,
+                Ending::Failed(Seen::Panic(_)) => How::Panic,
+                Ending::Failed(_) => How::Error,
+                Ending::Dropped | Ending::AwaitedDead(_) => How::Dropped,
+            };
+            self.log(Entry::Ended(code.id, how));
+        }
+        for child in std::mem::take(&mut self.frames[frame].handles) {
+            self.drop_handle(child);
+        }
+        let scope = self.frames[frame].scope;
+        if self.frames[frame].task.is_some() {
+            self.record_exit(frame, scope, told, ending);
+        } else if !self.scopes[scope].future_gone {
+            self.record_body(scope, ending);
+        } else {
+            self.scopes[scope].body_ended = true;
+        }
+    }
+
+    pub(super) fn reason_from_inside(&self, frame: usize) -> Option<String> {
+        if let Some((reason, _)) = &self.frames[frame].stop {
+            return Some(reason.clone());
+        }
+        let scope = &self.scopes[self.frames[frame].scope];
+        let in_turn = scope.turn.is_some_and(|(daemon, _)| daemon == frame);
+        in_turn.then(|| scope.reason_or("WorkDone"))
+    }
+
+    // Handles.
+
+    pub(super) fn saw(&mut self, frame: usize, child: usize, what: Seen) {
+        let id = self.frames[frame].code.expect("it waits for a child").id;
+        let child = self.frames[child].task.expect("handles are of children").code.id;
+        self.log(Entry::Saw { frame: id, child, what });
+    }
+
+    /// What the handle of an ended child gives, and takes.
+    pub(super) fn claim(&mut self, child: usize) -> Seen {
+        let scope = self.frames[child].scope;
+        let exit = match &self.frames[child].doing {
+            Doing::Ended(exit) => exit.clone(),
+            _ => unreachable!("the child has ended"),
+        };
+        let unclaimed = self.frames[child].unclaimed.take();
+        match exit {
+            Exit::Value => Seen::Value,
+            Exit::Failed => unclaimed.unwrap_or(Seen::Owned),
+            Exit::Cancelled(Some(reason)) => Seen::Cancelled(reason),
+            Exit::Cancelled(None) => Seen::Cancelled(self.scopes[scope].reason_or("RuntimeEnded")),
+            Exit::AwaitedDead => unclaimed.unwrap_or(Seen::Cancelled(self.scopes[scope].reason_or("AwaitedChild"))),
+        }
+    }
+
+    pub(super) fn answer(&mut self, frame: usize, child: usize) {
+        let doing = self.frames[frame].doing.clone();
+        if matches!(doing, Doing::Stopping(_)) {
+            self.seen("stopped and waited for");
+            self.drop_handle(child);
+            self.saw(frame, child, Seen::Stopped);
+            return self.go_on(frame);
+        }
+        let what = self.claim(child);
+        self.frames[child].has_handle = false;
+        if matches!(doing, Doing::Joining(_)) {
+            self.seen(match &what {
+                Seen::Value => "joined a value",
+                Seen::Owned => "joined what the scope owns",
+                Seen::Cancelled(_) => "joined a cancellation",
+                _ => "joined a failure",
+            });
+            self.saw(frame, child, what);
+            return self.go_on(frame);
+        }
+        match what {
+            Seen::Value => {
+                self.seen("awaited a value");
+                self.saw(frame, child, Seen::Value);
+                self.go_on(frame);
+            }
+            // "I need it; if it failed, this block ends with its failure."
+            failure => {
+                self.seen("awaited a dead child");
+                let failure = Some(failure).filter(|failure| matches!(failure, Seen::Error(_) | Seen::Panic(_)));
+                let owner = self.frames[child].scope;
+                if self.frames[frame].scope == owner {
+                    self.end(frame, Ending::AwaitedDead(failure));
+                } else {
+                    // The frame is of another scope: the error stays with its owner.
+                    self.scopes[owner].further.extend(failure);
+                    self.end(frame, Ending::AwaitedDead(None));
+                }
+            }
+        }
+    }
+
+    /// A failure that its handle left unread goes to the further failures (P4).
+    pub(super) fn drop_handle(&mut self, child: usize) {
+        self.frames[child].has_handle = false;
+        let scope = self.frames[child].scope;
+        if let Some(failure) = self.frames[child].unclaimed.take() {
+            self.seen("a failure left unread");
+            self.scopes[scope].further.push(failure);
+        }
+    }
+
+    // Stopping.
+
+    /// Stops a child from inside. The first to tell it wins (P6).
+    pub(super) fn stop(&mut self, child: usize, reason: &str) {
+        if !self.is_live(child) || self.told(child) != Told::Nobody {
+            return;
+        }
+        self.seen("a child stopped from inside");
+        let grace = self.own_grace(child).or(self.scopes[self.frames[child].scope].settings.grace);
+        let at = self.now + grace.unwrap_or(0);
+        self.frames[child].stop = Some((reason.to_owned(), at));
+        for scope in self.opened_by(child) {
+            self.cancel(scope, reason, true, at);
+        }
+    }
+}

@@ -108,6 +108,14 @@ fn expand(arguments: &str) -> (String, Vec<String>) {
     (expansion.to_string().replace(' ', ""), mistakes(&expansion))
 }
 
+/// The tests below go through the table: an option that is missing there is tested by none of them.
+#[test]
+fn the_options_are_the_documented_ones() {
+    let names: Vec<_> = OPTIONS.iter().map(|option| option.name).collect();
+    let documented = ["policy", "timeout", "deadline", "grace", "limit", "name", "map_cancelled", "allow"];
+    assert_eq!(names, documented);
+}
+
 #[test]
 fn every_option_alone() {
     for option in OPTIONS {
@@ -152,9 +160,10 @@ fn every_option_without_a_value() {
 #[test]
 fn every_option_misspelt() {
     for option in OPTIONS {
-        for at in 0..option.name.len() {
-            let mut misspelt = option.name.to_owned();
-            misspelt.remove(at);
+        let without = |at: usize| option.name[..at].to_owned() + &option.name[at + 1..];
+        let twice = |at: usize| option.name[..=at].to_owned() + &option.name[at..];
+        let letters = 0..option.name.len();
+        for misspelt in letters.clone().map(without).chain(letters.map(twice)) {
             let (_, mistakes) = expand(&format!("{misspelt} = 1, |n|"));
             assert_eq!(mistakes.len(), 1, "{mistakes:?}");
             assert!(mistakes[0].starts_with(&format!("{misspelt} => ")), "{mistakes:?}");

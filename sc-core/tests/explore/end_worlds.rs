@@ -21,10 +21,8 @@ pub(crate) fn shut_down() -> Setup {
         shut_downs: vec![Some(2), Some(0)],
         cancels: vec![Reason::Requested],
         drop: true,
-        forget: deep(),
         finalizers: 1,
         finalizer_ends: vec![How::Ok, How::Err],
-        destructors: deep(),
         ..ScopeSetup::new(children)
     };
     Setup { horizon: 8, ..Setup::new("shut down", vec![scope]) }
@@ -140,7 +138,6 @@ pub(crate) fn starting(watch: Watch) -> Setup {
         claims: vec![ClaimHow::Join, ClaimHow::Await, ClaimHow::Return],
         cancels: vec![Reason::Requested],
         drop: deep(),
-        destructors: deep() && watch == Watch::FailFast,
         ..ScopeSetup::new(children)
     };
     let name = if watch == Watch::FailFast { "starting" } else { "starting, judged" };

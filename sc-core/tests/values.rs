@@ -214,3 +214,87 @@ fn the_kind_of_an_outcome_decides_the_result() {
     assert_eq!(outcome(1, BodyEnd::Value).kind(), OutcomeKind::Partial);
     assert!(outcome(1, BodyEnd::Value).is_ok() && !outcome(0, BodyEnd::Failed(Failure::Error("b"))).is_ok());
 }
+
+#[test]
+fn a_scope_without_a_grace_is_stopped_by_its_cancellation() {
+    let now = start();
+    let mut scope = scope(now);
+    let effects = scope.cancel(CancelRequest::because(Reason::Requested), now);
+    assert!(effects.stop && scope.is_stopped(), "P9: default zero, and no timer is needed for it");
+    assert_eq!((scope.cancelled_at(), scope.stop_at()), (Some(now), Some(now)));
+}
+
+#[test]
+fn a_report_counts_what_the_scope_was_told() {
+    let now = start();
+    let mut scope = scope(now);
+    let id = ChildId::new(0);
+    let exit = Exit { end: End::Failed(Failure::Error("e")), destructor: None, told: Told::Nobody };
+    drop(scope.child_exited(id, ChildKind::LINKED, &Member::child(id), exit, now));
+    drop(scope.cancel(CancelRequest::because(Reason::Requested), now));
+    scope.child_cut();
+    scope.note_refused();
+    let straggler = sc_core::Straggler::new(Member::child(id), Duration::from_secs(3));
+    scope.note_stragglers(vec![straggler.clone()]);
+    drop(scope.body_ended(BodyEnd::Value, None, now));
+    let end = now + Duration::from_secs(4);
+    assert!(scope.drained(end).closed);
+    let outcome = scope.finish(Some(1), 5);
+    let report = outcome.report();
+    let counts = [report.spawned, report.succeeded, report.failed, report.cancelled, report.refused];
+    assert_eq!(counts, [5, 3, 1, 1, 1]);
+    assert_eq!(report.stragglers, [straggler]);
+    assert_eq!((report.duration, report.drained_in), (end - now, Some(end - now)));
+}
+
+#[test]
+fn what_was_cut_short_stays_so() {
+    let now = start();
+    let mut refused = scope(now);
+    drop(refused.body_ended(BodyEnd::AwaitedDead, None, now));
+    let kind = refused.end().kind();
+    assert_eq!(kind, OutcomeKind::Cancelled);
+    let id = ChildId::new(0);
+    let exit = || Exit { end: End::Value, destructor: None, told: Told::Nobody };
+    drop(refused.child_exited(id, ChildKind::LINKED, &Member::child(id), exit(), now));
+    drop(refused.future_dropped(now));
+    assert_eq!(refused.end().kind(), kind, "by a success");
+    let mut early = scope(now);
+    let end = End::RuntimeEnded;
+    let cut = Exit { end, ..exit() };
+    drop(early.child_exited(id, ChildKind::LINKED, &Member::child(id), cut, now));
+    early.note_refused();
+    assert_eq!(early.end().kind(), OutcomeKind::Cancelled);
+}
+
+#[test]
+fn who_comes_late_for_an_outcome_is_told_that_it_failed_and_nothing_twice() {
+    let now = start();
+    for fails in [true, false] {
+        let mut scope = scope(now);
+        assert!(scope.admit_finalizer());
+        drop(scope.body_ended(BodyEnd::Value, None, now));
+        drop(scope.drained(now));
+        let failure = fails.then_some(Failure::Error("commit"));
+        assert!(scope.finalizer_ended(failure, now).closed);
+        assert_eq!(scope.finish(Some(1), 0).failures().len(), usize::from(fails));
+        let late = scope.finish(Some(1), 0);
+        assert!(late.failures().is_empty(), "once (P4)");
+        assert_eq!(
+            (late.is_ok(), late.cancelled().map(Cancelled::reason)),
+            (!fails, fails.then_some(Reason::ChildFailed))
+        );
+    }
+}
+
+#[test]
+fn a_scope_owns_its_deadline_only_if_none_outside_is_as_early() {
+    let now = start();
+    let mut scope = scope(now);
+    let own = || Some(Deadline::new(now + Duration::from_secs(5), origin(1), None));
+    assert!(scope.set_deadline(own(), now).0, "one without a deadline gets its first");
+    assert!(scope.owns_deadline());
+    drop(scope.inherit_deadline(Some(Deadline::new(now + Duration::from_secs(5), origin(2), None))));
+    assert!(!scope.owns_deadline(), "P8: the outermost of equals");
+    assert!(scope.tick(now + Duration::from_secs(5)).signal.is_none());
+}

@@ -77,7 +77,7 @@ pub(crate) fn without_a_timer() -> Setup {
     let daemon = TaskSetup::daemon(&[How::Ok, How::Err]);
     let mut children = vec![TaskSetup::linked(&[How::Ok, How::Err]), daemon.clone().with_grace(2), daemon.clone()];
     if deep() {
-        children.push(daemon.late().stoppable());
+        children.push(daemon.late());
     }
     let scope = ScopeSetup {
         grace: Some(1),

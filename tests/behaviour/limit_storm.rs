@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use sc_tokio::{Cancelled, Limit, Nursery, Scope, Supervise, nursery};
+use sc_tokio::{Cancelled, Child, Limit, Nursery, Scope, Supervise, nursery};
 use tokio::task::yield_now;
 
 use crate::support::{Live, both_flavours};
@@ -72,19 +72,25 @@ async fn few(random: &mut Random) {
     }
 }
 
-fn grow<'n>(
-    n: &'n Scope<E>,
-    world: &World,
-    random: &mut Random,
-    gate: Option<usize>,
-    depth: u64,
-) -> sc_tokio::Child<'n, (), E> {
+fn grow<'n>(n: &'n Scope<E>, world: &World, random: &mut Random, gate: Option<usize>, depth: u64) -> Child<'n, (), E> {
     let (world, random) = (world.clone(), random.fork());
     let alive = world.live.one();
     n.spawn_with(async move |n: &Scope<E>| {
         let _alive = alive;
         tree(n, world, random, gate, depth).await
     })
+}
+
+/// What a child does that spawns nothing into its own scope.
+async fn errand(world: World, mut random: Random, gate: Option<usize>, depth: u64) -> Result<(), E> {
+    let _alive = world.live.one();
+    section(&world, gate);
+    few(&mut random).await;
+    section(&world, gate);
+    if depth > 1 && random.next(3) == 0 {
+        limited_scope(world, random, depth - 2).await;
+    }
+    Ok(())
 }
 
 fn limited_scope(world: World, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -104,25 +110,7 @@ async fn limited_scope_in(world: World, mut random: Random, depth: u64) {
         let mut handles = Vec::new();
         for _ in 0..count {
             match random.next(4) {
-                0 => {
-                    let world = inner.clone();
-                    let mine = random.fork();
-                    let alive = world.live.one();
-                    handles.push(n.spawn_borrowed(async move {
-                        let _alive = alive;
-                        let mut mine = mine;
-                        section(&world, gate);
-                        few(&mut mine).await;
-                        if depth > 0 && mine.next(2) == 0 {
-                            let below: Tree<'_> = Box::pin(async move {
-                                limited_scope(world, mine, depth - 1).await;
-                                Ok(())
-                            });
-                            return below.await;
-                        }
-                        Ok(())
-                    }));
-                }
+                0 => handles.push(n.spawn_borrowed(errand(inner.clone(), random.fork(), gate, depth + 1))),
                 1 => {
                     let world = inner.clone();
                     let alive = world.live.one();
@@ -135,29 +123,7 @@ async fn limited_scope_in(world: World, mut random: Random, depth: u64) {
                 _ => handles.push(grow(n, &inner, &mut random, gate, depth.saturating_sub(1))),
             }
         }
-        match random.next(5) {
-            0 => drop(handles),
-            1 => {
-                join_all(handles.into_iter().map(sc_tokio::Child::join)).await;
-            }
-            2 => {
-                n.cancel_children("some");
-                join_all(handles.into_iter().map(sc_tokio::Child::join)).await;
-            }
-            3 => {
-                for handle in handles {
-                    if random.next(2) == 0 {
-                        handle.cancel().await;
-                    } else {
-                        let _ = handle.join().await;
-                    }
-                }
-            }
-            _ => {
-                few(&mut random).await;
-                n.cancel("all");
-            }
-        }
+        end_with(n, handles, &mut random).await;
         Ok::<_, E>(())
     })
     .policy(Supervise);
@@ -184,6 +150,33 @@ async fn limited_scope_in(world: World, mut random: Random, depth: u64) {
     let sum = report.succeeded + report.failed + report.panicked + report.cancelled;
     if report.spawned != sum {
         world.lost.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// How the body of a scope goes on with its children.
+async fn end_with(n: &Scope<E>, handles: Vec<Child<'_, (), E>>, random: &mut Random) {
+    match random.next(5) {
+        0 => drop(handles),
+        1 => {
+            join_all(handles.into_iter().map(Child::join)).await;
+        }
+        2 => {
+            n.cancel_children("some");
+            join_all(handles.into_iter().map(Child::join)).await;
+        }
+        3 => {
+            for handle in handles {
+                if random.next(2) == 0 {
+                    handle.cancel().await;
+                } else {
+                    let _ = handle.join().await;
+                }
+            }
+        }
+        _ => {
+            few(random).await;
+            n.cancel("all");
+        }
     }
 }
 
@@ -223,7 +216,7 @@ async fn act(n: &Scope<E>, world: &World, random: &mut Random, gate: Option<usiz
         5 => drop(grow(n, world, random, gate, depth - 1)),
         6 | 7 => {
             let children: Vec<_> = (0..random.next(4)).map(|_| grow(n, world, random, gate, depth - 1)).collect();
-            join_all(children.into_iter().map(sc_tokio::Child::join)).await;
+            join_all(children.into_iter().map(Child::join)).await;
         }
         8 => {
             let child = grow(n, world, random, gate, depth - 1);
@@ -240,47 +233,24 @@ async fn act(n: &Scope<E>, world: &World, random: &mut Random, gate: Option<usiz
             }
             let _ = other.join().await;
         }
-        10 => {
-            let mut set = n.join_set();
-            for _ in 0..random.next(4) {
-                let world = world.clone();
-                let alive = world.live.one();
-                let mut mine = random.fork();
-                set.spawn(async move {
-                    let _alive = alive;
-                    section(&world, gate);
-                    few(&mut mine).await;
-                    section(&world, gate);
-                    if depth > 1 && mine.next(3) == 0 {
-                        let below: Tree<'_> = Box::pin(async move {
-                            limited_scope(world, mine, depth - 2).await;
-                            Ok(())
-                        });
-                        return below.await;
-                    }
-                    Ok(())
-                });
-            }
-            if random.next(3) == 0 {
-                let _ = set.join_next().await;
-            } else {
-                while set.join_next().await.is_some() {}
-            }
-        }
+        10 => set(n, world, random, gate, depth).await,
         11 => join(world, random, depth).await,
         12 if random.next(4) == 0 => n.cancel_children("random"),
-        _ => {
-            let scope: Tree<'_> = {
-                let (world, random) = (world.clone(), random.fork());
-                Box::pin(async move {
-                    limited_scope(world, random, depth - 1).await;
-                    Ok(())
-                })
-            };
-            scope.await?;
-        }
+        _ => limited_scope(world.clone(), random.fork(), depth - 1).await,
     }
     Ok(())
+}
+
+async fn set(n: &Scope<E>, world: &World, random: &mut Random, gate: Option<usize>, depth: u64) {
+    let mut set = n.join_set();
+    for _ in 0..random.next(4) {
+        set.spawn(errand(world.clone(), random.fork(), gate, depth));
+    }
+    if random.next(3) == 0 {
+        let _ = set.join_next().await;
+    } else {
+        while set.join_next().await.is_some() {}
+    }
 }
 
 async fn join(world: &World, random: &mut Random, depth: u64) {
@@ -289,18 +259,8 @@ async fn join(world: &World, random: &mut Random, depth: u64) {
     let count = random.next(5);
     let inner = world.clone();
     let work = move |i: u64| {
-        let world = inner.clone();
-        let mut mine = Random(seed.0.wrapping_add(i));
-        let below: Tree<'static> = Box::pin(async move {
-            section(&world, Some(gate));
-            few(&mut mine).await;
-            section(&world, Some(gate));
-            if depth > 1 && mine.next(3) == 0 {
-                limited_scope(world, mine, depth - 2).await;
-            }
-            Ok(())
-        });
-        below
+        let mine = Random(seed.0.wrapping_add(i));
+        errand(inner.clone(), mine, Some(gate), depth)
     };
     let join = sc_tokio::join::map(0..count, work).limit(&world.gates[gate].limit);
     let mut join: Tree<'_> = if random.next(2) == 0 {

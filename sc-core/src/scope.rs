@@ -101,6 +101,7 @@ pub struct Scope<E> {
     /// Something did not run to its end because of the scope's cancellation (P5).
     cut_short: bool,
     inherited_deadline: Option<Deadline>,
+    told_in_turn: bool,
     drained: bool,
     daemons: BTreeMap<ChildId, Daemon>,
     daemon: Option<StoppingDaemon>,
@@ -173,6 +174,7 @@ impl<E> Scope<E> {
             refusing: false,
             cut_short: false,
             inherited_deadline: None,
+            told_in_turn: false,
             drained: false,
             daemons: BTreeMap::new(),
             daemon: None,
@@ -367,6 +369,21 @@ impl<E> Scope<E> {
         Deadline::effective(self.inherited_deadline.as_ref(), self.config.deadline.as_ref())
     }
 
+    /// A daemon opened this scope, or one above it: it is not told when the scope above the daemon is cancelled, and goes on
+    /// until the daemon's turn (P10). So its own deadline is timed even if the inherited one is earlier.
+    pub fn told_in_turn(&mut self) {
+        self.told_in_turn = true;
+    }
+
+    /// Whether [`told_in_turn`](Self::told_in_turn) was said.
+    pub const fn is_told_in_turn(&self) -> bool {
+        self.told_in_turn
+    }
+
+    fn times_deadline(&self) -> bool {
+        self.told_in_turn || self.owns_deadline()
+    }
+
     /// Whether the deadline that holds is the scope's own.
     pub fn owns_deadline(&self) -> bool {
         match (&self.inherited_deadline, &self.config.deadline) {
@@ -378,13 +395,12 @@ impl<E> Scope<E> {
 
     /// The next instant at which [`tick`](Self::tick) has something to do.
     ///
-    /// An inherited deadline is not in it: its owner's timer expires it and hands it down. The own one is, even if it
-    /// is later: what a daemon opened is not told when the scope above is cancelled, and goes on until its turn (P10).
+    /// An inherited deadline is not in it: its owner's timer expires it and hands it down.
     pub fn next_timer(&self) -> Option<Instant> {
         if self.closed {
             return None;
         }
-        let deadline = self.cancelled.is_none() && !self.refusing;
+        let deadline = self.cancelled.is_none() && !self.refusing && self.times_deadline();
         let deadline = self.config.deadline.as_ref().filter(|_| deadline).map(Deadline::at);
         let grace = self.stop_at.filter(|_| !self.stopped);
         let daemon = self.daemon.as_ref().filter(|daemon| !daemon.stopped).and_then(|daemon| daemon.stop_at);
@@ -518,7 +534,7 @@ impl<E> Scope<E> {
 
     fn expire_deadline(&mut self, now: Instant, effects: &mut Effects<E>) {
         // Out of ordinary children, there is nothing left that a deadline could cut short.
-        if self.drained {
+        if self.drained || !self.times_deadline() {
             return;
         }
         let Some(budget) = self.config.deadline.as_ref().filter(|d| d.has_passed(now)).map(Deadline::budget) else {

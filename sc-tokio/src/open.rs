@@ -220,7 +220,7 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
         Who::Child { id, .. } if Arc::ptr_eq(&parent, frame_scope) => Some(id),
         _ => None,
     };
-    let (slot, has_deadline, cancelled) = {
+    let (slot, has_deadline, in_turn, cancelled) = {
         let mut books = parent.books();
         let below = Below {
             by_daemon,
@@ -238,7 +238,8 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
         let cancelled = books.scope.cancelled().filter(|_| !by_daemon).cloned();
         let since = books.cancelled_since();
         let cancelled = cancelled.map(|cancelled| (cancelled, books.scope.stop_at(), since));
-        (slot, !is_shield && books.scope.deadline().is_some(), cancelled)
+        let in_turn = by_daemon || books.scope.is_told_in_turn();
+        (slot, !is_shield && books.scope.deadline().is_some(), in_turn, cancelled)
     };
     let told = told_alone(frame_scope, who);
     let mut work = Work::default();
@@ -246,6 +247,9 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
         let mut books = node.books();
         let opener = (!at_top && Arc::ptr_eq(&parent, frame_scope)).then_some((who, in_future));
         books.parent = Some(Parent { node: Arc::clone(&parent), hold, daemon, opener, slot });
+        if in_turn {
+            books.scope.told_in_turn();
+        }
     }
     if has_deadline {
         node.inherit_deadline(&parent, &mut work);

@@ -111,7 +111,9 @@ impl Watch {
             let began = Instant::now();
             let (mut seen, mut moved, mut told) = ((0, 0), began, began);
             while !ended.load(Ordering::SeqCst) {
-                park_timeout(SECOND);
+                let asleep = Instant::now();
+                park_timeout(SECOND / 10);
+                TALLY.stalled(asleep.elapsed().saturating_sub(SECOND / 10));
                 let now = (TALLY.trees.load(Ordering::SeqCst), TALLY.ended());
                 if now != seen {
                     (seen, moved) = (now, Instant::now());

@@ -62,6 +62,7 @@ impl Report {
             ("failures told to the hook", count(&TALLY.unhandled)),
             ("prompt cancellations", count(&TALLY.cancellations)),
             ("slowest of them in microseconds", u64::try_from(TALLY.slowest().as_micros()).ok()),
+            ("longest stall of the machine", u64::try_from(TALLY.longest_stall().as_micros()).ok()),
             ("memory in kB at the start", self.memory[0]),
             ("memory in kB in the middle", self.memory[1]),
             ("memory in kB at the end", self.memory[2]),

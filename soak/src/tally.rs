@@ -19,6 +19,7 @@ pub(crate) struct Tally {
     peak: AtomicU64,
     kinds: [AtomicU64; KINDS.len()],
     slowest_micros: AtomicU64,
+    stall_micros: AtomicU64,
     pub(crate) cancellations: AtomicU64,
     pub(crate) trees: AtomicU64,
     /// Failures that the failure hook was told.
@@ -37,6 +38,7 @@ impl Tally {
             peak: AtomicU64::new(0),
             kinds: [const { AtomicU64::new(0) }; KINDS.len()],
             slowest_micros: AtomicU64::new(0),
+            stall_micros: AtomicU64::new(0),
             cancellations: AtomicU64::new(0),
             trees: AtomicU64::new(0),
             unhandled: AtomicU64::new(0),
@@ -67,6 +69,15 @@ impl Tally {
         Duration::from_micros(self.slowest_micros.load(Ordering::SeqCst))
     }
 
+    /// A thread that only slept was woken so much too late: what the machine adds to every other time.
+    pub(crate) fn stalled(&self, late: Duration) {
+        self.stall_micros.fetch_max(micros(late), Ordering::SeqCst);
+    }
+
+    pub(crate) fn longest_stall(&self) -> Duration {
+        Duration::from_micros(self.stall_micros.load(Ordering::SeqCst))
+    }
+
     pub(crate) fn scopes(&self) -> u64 {
         self.kinds().iter().sum()
     }
@@ -88,10 +99,13 @@ impl Tally {
         self.kinds[kind].fetch_add(1, Ordering::SeqCst);
         if let Some(drained) = outcome.report().drained_in.filter(|_| prompt) {
             self.cancellations.fetch_add(1, Ordering::SeqCst);
-            let micros = u64::try_from(drained.as_micros()).unwrap_or(u64::MAX);
-            self.slowest_micros.fetch_max(micros, Ordering::SeqCst);
+            self.slowest_micros.fetch_max(micros(drained), Ordering::SeqCst);
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What of one tree lives.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_buffered::FuturesUnordered;
 use pin_project_lite::pin_project;
-use sc_core::{BodyEnd, CancelRequest, Failure, Member, Origin, Outcome, Panic, Reason};
+use sc_core::{BodyEnd, CancelRequest, Cancelled, Failure, Member, Origin, Outcome, Panic, Reason};
 
 use crate::carrier::Carrier;
 use crate::child::BorrowedTask;
@@ -39,6 +39,20 @@ impl<T, E: Debug + Send + 'static> Ended<T, E> {
     pub(crate) fn into_result(self) -> Result<T, Failure<E>> {
         let origin: &Origin = self.node.origin();
         crate::hook::further(origin, self.outcome)
+    }
+
+    /// The result of the code of a child, where this is the scope around that. A failure of the code's own is the child's
+    /// even if a cancellation from above came first: it is for the scope above to say that it is secondary (P4).
+    pub(crate) fn into_result_of_child(self) -> Result<T, Failure<E>> {
+        let members = &self.outcome.report().failed_members;
+        let is_inherited = self.outcome.cancelled().is_some_and(Cancelled::is_inherited);
+        let own = members.iter().position(|member| *member == Member::body());
+        let Some(own) = own.filter(|_| is_inherited && !self.outcome.is_ok()) else { return self.into_result() };
+        let members = members.clone();
+        let mut failures: Vec<_> = members.into_iter().zip(self.outcome.into_failures()).collect();
+        let (_, failure) = failures.remove(own);
+        crate::hook::all(self.node.origin(), failures);
+        Err(failure)
     }
 }
 

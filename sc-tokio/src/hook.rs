@@ -104,10 +104,18 @@ where
     let has_primary = outcome.kind() == OutcomeKind::Failed;
     let (result, failures) = outcome.into_primary();
     let members = members.into_iter().skip(usize::from(has_primary));
-    for (member, failure) in members.zip(failures) {
+    all(scope, members.zip(failures));
+    result
+}
+
+/// Hands over failures and whose they are.
+pub(crate) fn all<E>(scope: &Origin, failures: impl IntoIterator<Item = (Member, Failure<E>)>)
+where
+    E: fmt::Debug + Send + 'static,
+{
+    for (member, failure) in failures {
         unhandled(scope, FailureRecord { member, failure: fault::erase(failure) });
     }
-    result
 }
 
 #[cfg(feature = "tracing")]

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use sc_tokio::{Cancelled, OutcomeKind, Scope, nursery};
+use sc_tokio::{Cancelled, Failure, OutcomeKind, Scope, nursery};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -271,4 +271,24 @@ async fn a_daemon_need_not_sit_out_the_scopes_grace() {
     .await
     .unwrap();
     assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_in_the_grace_ends_a_child_with_a_timeout_there_and_then() {
+    let start = Instant::now();
+    let outcome = nursery!(async |n| -> Result<(), &'static str> {
+        let task = n.task().timeout(60 * SECOND).grace(10 * SECOND);
+        task.spawn(async {
+            sleep(2 * SECOND).await;
+            Err::<(), _>("the disk is full")
+        });
+        sleep(SECOND).await;
+        n.cancel("stop");
+        pending().await
+    })
+    .outcome()
+    .await;
+    assert_eq!(start.elapsed(), 2 * SECOND, "the grace is a bound and not a wait");
+    assert_eq!(outcome.report().failed, 1);
+    assert!(matches!(outcome.failures(), [Failure::Error("the disk is full")]), "{outcome:?}");
 }

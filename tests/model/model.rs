@@ -82,6 +82,8 @@ struct ScopeState<'p> {
     body: usize,
     body_ended: bool,
     value: bool,
+    /// A failure of the body that came after a cancellation.
+    late: Option<Seen>,
     future_gone: bool,
     /// The reason, and whether it was inherited.
     cancelled: Option<(String, bool)>,

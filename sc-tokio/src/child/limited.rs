@@ -40,7 +40,7 @@ where
         let nursery = Nursery::<E>::open();
         drive(&nursery, async move { code.await.into_result() }).await
     };
-    match Opening::new(setup, scope).await.into_result() {
+    match Opening::new(setup, scope).await.into_result_of_child() {
         Ok(value) => return Ok(value),
         Err(Failure::Error(error)) => return Err(error),
         Err(Failure::Panic(panic)) => panic.resume(),

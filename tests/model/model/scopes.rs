@@ -55,6 +55,7 @@ impl<'p> World<'p> {
             body: usize::MAX,
             body_ended: false,
             value: false,
+            late: None,
             future_gone: false,
             cancelled: None,
             cancelled_at: 0,
@@ -143,6 +144,11 @@ impl<'p> World<'p> {
                 let inherited = self.scopes[scope].cancelled.as_ref().is_some_and(|(_, inherited)| *inherited);
                 match self.scopes[scope].result() {
                     Seen::Value => self.end(frame, Ending::Value),
+                    // The grace is a bound and not a wait, for an error as for a value.
+                    Seen::Cancelled(_) if inherited && self.scopes[scope].late.is_some() => {
+                        let late = self.scopes[scope].late.clone().expect("as just seen");
+                        self.end(frame, Ending::Failed(late));
+                    }
                     Seen::Cancelled(_) if inherited => {
                         self.frames[frame].doing = Doing::Inside(scope, Then::Nothing);
                     }
@@ -177,6 +183,7 @@ impl<'p> World<'p> {
             Ending::Failed(failure) | Ending::AwaitedDead(Some(failure)) => {
                 if state.cancelled.is_some() {
                     state.cut_short = true;
+                    state.late = Some(failure.clone());
                     state.further.push(failure);
                 } else {
                     self.decide(scope, failure);

@@ -155,8 +155,9 @@ pub(crate) fn shutdown_against_spawn(seen: &Seen) {
             let begin = begun.clone();
             let rival = outside(async move {
                 linger().await;
-                begin.raise();
                 root.begin_shutdown();
+                // Only now: who is spawned between the two is polled, and stopped.
+                begin.raise();
             });
             let mut before = false;
             let result: Result<(), Cancelled> = scope(async |s: &Scope<Cancelled>| {

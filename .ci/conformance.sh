@@ -34,7 +34,7 @@ named=$(grep '^| [A-Z]*-[A-Z]*-[0-9]* |' "$table" | grep -oE '`(behaviour|faults
 missing=$(comm -23 <(echo "$named") <(echo "$ran"))
 [ -z "$missing" ] || complain "named, and did not run:"$'\n'"$missing"
 
-for program in $(grep -oE '`compile_fail/[a-z0-9_/]+`' "$table" | tr -d '`' | sort -u); do
+for program in $(grep '^| [A-Z]*-[A-Z]*-[0-9]* |' "$table" | grep -oE '`compile_fail/[a-z0-9_/]+`' | tr -d '`' | sort -u); do
     [ -f "tests/$program.rs" ] || complain "there is no program tests/$program.rs"
 done
 

@@ -11,6 +11,8 @@ use std::task::Waker;
 
 use sc_core::{Member, Name};
 
+use crate::lazy::Lazy;
+
 /// What a child is called.
 #[derive(Debug, Clone)]
 pub(crate) struct Label {
@@ -94,7 +96,10 @@ impl Present {
 
 /// Tasks that wait for a change of the scope rather than take part in it.
 #[derive(Debug, Default)]
-pub(crate) struct Waiters {
+pub(crate) struct Waiters(Lazy<WaitingTasks>);
+
+#[derive(Debug, Default)]
+struct WaitingTasks {
     wakers: Vec<Option<Waker>>,
     free: Vec<usize>,
 }
@@ -102,22 +107,24 @@ pub(crate) struct Waiters {
 impl Waiters {
     /// Enters, or renews, a waiter. Gives back an old waker, to be dropped without the lock.
     pub(crate) fn wait(&mut self, key: &mut Option<usize>, waker: Waker) -> Option<Waker> {
+        let WaitingTasks { wakers, free } = self.0.make();
         let index = *key.get_or_insert_with(|| {
-            self.free.pop().unwrap_or_else(|| {
-                self.wakers.push(None);
-                self.wakers.len() - 1
+            free.pop().unwrap_or_else(|| {
+                wakers.push(None);
+                wakers.len() - 1
             })
         });
-        self.wakers[index].replace(waker)
+        wakers[index].replace(waker)
     }
 
     pub(crate) fn leave(&mut self, key: usize) -> Option<Waker> {
-        self.free.push(key);
-        self.wakers[key].take()
+        let WaitingTasks { wakers, free } = self.0.make();
+        free.push(key);
+        wakers[key].take()
     }
 
     /// Takes the wakers; the waiters keep their places.
     pub(crate) fn take(&mut self) -> Vec<Waker> {
-        self.wakers.iter_mut().filter_map(Option::take).collect()
+        self.0.get_mut().into_iter().flat_map(|tasks| tasks.wakers.iter_mut()).filter_map(Option::take).collect()
     }
 }

@@ -4,14 +4,18 @@
 //! leaves when it ends; a slot is used again (P11). Wakers and spawn places lie in two columns, so
 //! that a stop can take all wakers at once and leave the places for those who ask who is late (P9).
 //! Few children have a name, so names lie apart; those that have one enter when they are spawned.
+//! Nor is anybody's age kept but under a program's root, whose last words are who is late and how old (P9): a clock
+//! that every child reads would cost more than the rest of this list.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::task::Waker;
+use std::time::Duration;
 
 use sc_core::{Member, Name};
 
 use crate::lazy::Lazy;
+use crate::rt::Instant;
 
 /// What a child is called.
 #[derive(Debug, Clone)]
@@ -27,6 +31,35 @@ pub(crate) struct Present {
     places: Vec<Option<&'static Location<'static>>>,
     names: BTreeMap<u32, Name>,
     free: Vec<u32>,
+    /// If they are kept.
+    ages: Option<Box<Ages>>,
+}
+
+/// Since when those who wait do.
+#[derive(Debug)]
+struct Ages {
+    epoch: Instant,
+    /// When they came, in milliseconds since the epoch.
+    entered: Vec<u32>,
+}
+
+impl Ages {
+    /// Since the epoch.
+    fn now(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.epoch)
+    }
+
+    fn note(&mut self, index: usize) {
+        if self.entered.len() <= index {
+            self.entered.resize(index + 1, 0);
+        }
+        self.entered[index] = u32::try_from(self.now().as_millis()).unwrap_or(u32::MAX);
+    }
+
+    fn of(&self, index: usize) -> Option<Duration> {
+        let entered = Duration::from_millis(u64::from(*self.entered.get(index)?));
+        Some(self.now().saturating_sub(entered))
+    }
 }
 
 /// Makes room by a quarter at a time: doubling would leave a third of a large list unused, on average.
@@ -37,6 +70,11 @@ fn grow<T>(list: &mut Vec<T>) {
 }
 
 impl Present {
+    /// Keeps the age of those who enter from now on.
+    pub(crate) fn keep_ages(&mut self, now: Instant) {
+        self.ages = Some(Box::new(Ages { epoch: now, entered: Vec::new() }));
+    }
+
     pub(crate) fn enter(&mut self, place: &'static Location<'static>, waker: Waker) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
             grow(&mut self.places);
@@ -47,6 +85,9 @@ impl Present {
         self.places[index] = Some(place);
         let vacant = self.put(index, waker);
         debug_assert!(vacant.is_none(), "a free slot has no waker");
+        if let Some(ages) = &mut self.ages {
+            ages.note(index);
+        }
         slot
     }
 
@@ -88,9 +129,18 @@ impl Present {
 
     /// Who waits, at most `most` of them.
     pub(crate) fn members(&self, most: usize) -> Vec<Member> {
+        self.here().take(most).map(|(_, member)| member).collect()
+    }
+
+    /// As [`members`](Self::members), with their ages, if those are kept.
+    pub(crate) fn members_and_ages(&self, most: usize) -> Vec<(Member, Option<Duration>)> {
+        let age = |slot: u32| self.ages.as_ref()?.of(slot as usize);
+        self.here().take(most).map(|(slot, member)| (member, age(slot))).collect()
+    }
+
+    fn here(&self) -> impl Iterator<Item = (u32, Member)> {
         let here = (0_u32..).zip(&self.places).filter_map(|(slot, place)| Some((slot, (*place)?)));
-        let member = |(slot, place)| Member::some_child().named(self.names.get(&slot).cloned()).at(place);
-        here.take(most).map(member).collect()
+        here.map(|(slot, place)| (slot, Member::some_child().named(self.names.get(&slot).cloned()).at(place)))
     }
 }
 

@@ -8,7 +8,7 @@ use std::future::pending;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use sc_bench::work::{self, Output};
+use sc_bench::work::{self, Output, Work};
 use sc_bench::{Row, Unit};
 use sc_tokio::{Cancelled, nursery};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
@@ -36,9 +36,7 @@ fn main() -> ExitCode {
     ];
     rows.extend(parked());
     rows.push(kept(finished));
-    for row in rows {
-        println!("{}", row.to_line());
-    }
+    println!("{}", serde_json::to_string(&rows).expect("numbers and text"));
     ExitCode::SUCCESS
 }
 
@@ -60,10 +58,7 @@ fn per_child(total: i64, children: u32) -> f64 {
 
 // Allocations.
 
-fn allocations<F>(kind: &str, child: fn(u64) -> F) -> Row
-where
-    F: Future<Output = Output> + Send + 'static,
-{
+fn allocations<F: Work>(kind: &str, child: fn(u64) -> F) -> Row {
     let count = |run: &dyn Fn(&Runtime)| {
         let runtime = runtime();
         run(&runtime);
@@ -74,15 +69,12 @@ where
     };
     let ours = count(&|runtime| runtime.block_on(structured(child)));
     let bare = count(&|runtime| runtime.block_on(bare_tasks(child)));
-    let what = format!("allocations per child: {kind}");
     // The scope's own few are in it: 0.001 are ten of them.
-    Row::exact(what, "tokio::spawn", per_child(ours - bare, CHILDREN), Unit::Allocations).target(0.01)
+    Row::exact("allocations per child", kind, "tokio::spawn", per_child(ours - bare, CHILDREN), Unit::Allocations)
+        .target(0.01)
 }
 
-async fn structured<F>(child: fn(u64) -> F)
-where
-    F: Future<Output = Output> + Send + 'static,
-{
+async fn structured<F: Work>(child: fn(u64) -> F) {
     let sum = nursery!(async |n| -> Result<u64, Cancelled> {
         let children: Vec<_> = (0..u64::from(CHILDREN)).map(|number| n.spawn(child(number))).collect();
         let mut sum = 0;
@@ -94,10 +86,7 @@ where
     black_box(sum.await.expect("no child fails"));
 }
 
-async fn bare_tasks<F>(child: fn(u64) -> F)
-where
-    F: Future<Output = Output> + Send + 'static,
-{
+async fn bare_tasks<F: Work>(child: fn(u64) -> F) {
     let tasks: Vec<_> = (0..u64::from(CHILDREN)).map(|number| tokio::spawn(child(number))).collect();
     for task in tasks {
         black_box(task.await.expect("no task panics").expect("no task fails"));
@@ -157,10 +146,10 @@ fn parked() -> Vec<Row> {
     let count = u32::try_from(sizes.len()).expect("a handful");
     let average = sizes.iter().map(|(_, bytes)| bytes).sum::<f64>() / f64::from(count);
     let (at, worst) = sizes.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1)).expect("a handful");
-    let row = |what: String, bytes| Row::exact(what, "tokio::spawn", bytes, Unit::Bytes);
+    let row = |ours: String, bytes| Row::exact("bytes per parked child", ours, "tokio::spawn", bytes, Unit::Bytes);
     vec![
-        row("bytes per parked child: average over captures of 0 to 256 bytes".to_owned(), average).target(96.0),
-        row(format!("bytes per parked child: worst, with a capture of {at} bytes"), worst).target(192.0),
+        row("average over captures of 0 to 256 bytes".to_owned(), average).target(96.0),
+        row(format!("worst, with a capture of {at} bytes"), worst).target(192.0),
     ]
 }
 
@@ -187,6 +176,12 @@ fn kept(finished: u64) -> Row {
         end.await.expect("no child fails");
         grown
     });
-    let what = format!("memory kept by finished children: {finished}, 100 alive at a time");
-    Row::exact(what, "after the first 10000", per_child(bytes, 1), Unit::Bytes).target(0.0)
+    let row = Row::exact(
+        "memory kept by finished children",
+        "100 alive at a time",
+        "after the first 10000",
+        per_child(bytes, 1),
+        Unit::Bytes,
+    );
+    row.n(finished).target(0.0)
 }

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 pub(crate) const HELP: &str = "\
 Measures sc-tokio side by side with the alternatives, in one process.
 
-Usage: sc-bench [--quick | --full] [--filter TEXT]... [--against NAME] [--json FILE] [--markdown]
+Usage: sc-bench [--quick | --full] [--filter TEXT]... [--against NAME] [--json FILE] [--callgrind] [--markdown]
 
   --quick         few rounds and at most 10^5 children: less than two minutes (the default)
   --full          many rounds and up to 10^6 children: about half an hour
   --filter TEXT   only measurements in whose heading TEXT occurs (upper and lower case are the same);
                   given several times, all have to occur
   --against NAME  only peers in whose name NAME occurs, and bare tasks: a round is shorter
+  --callgrind     also count instructions, with valgrind (--full does, too)
   --json FILE     write the results to FILE as well
   --markdown      a Markdown table instead of one for the terminal
   --help          this text
@@ -21,8 +22,10 @@ Every number is a median; a ratio is taken within a round, in which each contest
 
 /// What the command line asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
     pub(crate) full: bool,
+    pub(crate) callgrind: bool,
     pub(crate) markdown: bool,
     pub(crate) help: bool,
     pub(crate) json: Option<PathBuf>,
@@ -42,6 +45,7 @@ impl Args {
             match argument.as_str() {
                 "--quick" => args.full = false,
                 "--full" => args.full = true,
+                "--callgrind" => args.callgrind = true,
                 "--markdown" => args.markdown = true,
                 "--help" | "-h" => args.help = true,
                 "--json" => args.json = Some(value()?.into()),

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod machine;
 pub mod report;
 pub mod spread;
+pub mod subjects;
 pub mod table;
 pub mod work;
 

@@ -52,7 +52,19 @@ fn rustc() -> String {
 }
 
 /// Whose versions a reader of the figures has to know.
-const MEASURED: [&str; 4] = ["tokio", "tokio-util", "futures", "sc-tokio"];
+const MEASURED: [&str; 11] = [
+    "async-scoped",
+    "async_nursery",
+    "futures",
+    "futures-buffered",
+    "futures-concurrency",
+    "moro",
+    "sc-tokio",
+    "task-group",
+    "tokio",
+    "tokio-graceful-shutdown",
+    "tokio-util",
+];
 
 /// The versions that a lock file names.
 fn versions(lock: &str) -> BTreeMap<String, String> {

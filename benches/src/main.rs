@@ -3,6 +3,7 @@
 //! Absolute times say more about the machine than about the code, so each result is a ratio taken
 //! within a round. See `rounds` for how, `--help` for the options.
 
+mod alone;
 mod args;
 mod measures;
 mod memory;
@@ -12,13 +13,17 @@ mod sizes;
 use std::fs;
 use std::process::ExitCode;
 
-use sc_bench::{Machine, Results, table};
+use sc_bench::{Machine, Results, Row, table};
 
 use crate::args::Args;
 use crate::rounds::Plan;
 
 fn main() -> ExitCode {
-    let args = match Args::parse(std::env::args().skip(1)) {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let Some((alone::COMMAND, work)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return alone::run(work);
+    }
+    let args = match Args::parse(arguments) {
         Ok(args) => args,
         Err(wrong) => return refuse(&wrong),
     };
@@ -68,10 +73,21 @@ fn measure(args: &Args) -> Result<Results, String> {
         results.rows.extend(rows);
         results.notes.extend(notes);
     }
-    results.rows.extend(sizes::rows().into_iter().filter(|row| args.wants(&row.heading())));
+    let wanted = |row: &Row| args.wants(&row.heading());
+    results.rows.extend(sizes::rows().into_iter().filter(wanted));
+    if args.wants(alone::PEAK) {
+        eprintln!("{} ...", alone::PEAK);
+        results.rows.extend(alone::peaks(args.full)?);
+    }
+    if (args.full || args.callgrind) && args.wants(alone::INSTRUCTIONS) {
+        eprintln!("{} ...", alone::INSTRUCTIONS);
+        let (rows, notes) = alone::instructions()?;
+        results.rows.extend(rows);
+        results.notes.extend(notes);
+    }
     // Its rows say more than their names: what nothing else answers to may be one of them.
     if results.rows.is_empty() || memory::MEASURES.iter().any(|name| args.wants(name)) {
-        results.rows.extend(memory::rows(args.full)?.into_iter().filter(|row| args.wants(&row.heading())));
+        results.rows.extend(memory::rows(args.full)?.into_iter().filter(wanted));
     }
     Ok(results)
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use sc_bench::clock::Stopwatch;
 use sc_bench::report::heading;
+use sc_bench::subjects::Threads;
 use sc_bench::{Note, Row, Spread, Unit};
 use tokio::runtime::{Builder, Runtime};
 
@@ -50,7 +51,14 @@ impl Flavour {
         }
     }
 
-    fn build(self) -> Runtime {
+    pub(crate) fn threads(self) -> Threads {
+        match self {
+            Self::CurrentThread => Threads::One,
+            Self::MultiThread => Threads::Several,
+        }
+    }
+
+    pub(crate) fn build(self) -> Runtime {
         let mut builder = match self {
             Self::CurrentThread => Builder::new_current_thread(),
             Self::MultiThread => Builder::new_multi_thread(),
@@ -107,6 +115,7 @@ pub(crate) struct Contest {
     peers: Vec<Contestant>,
     /// Of ours against a peer, by name: what to compare beyond the usual, and at most how much it shall be.
     asked: Vec<(&'static str, &'static str, Option<f64>)>,
+    notes: Vec<Note>,
 }
 
 impl Contest {
@@ -120,6 +129,7 @@ impl Contest {
             ours: Vec::new(),
             peers: Vec::new(),
             asked: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -143,6 +153,18 @@ impl Contest {
     pub(crate) fn peer(mut self, contestant: Contestant) -> Self {
         self.peers.push(contestant);
         self
+    }
+
+    /// One that may have to be left out, for a reason.
+    pub(crate) fn peer_unless(mut self, reason: Option<&str>, contestant: Contestant) -> Self {
+        match reason {
+            None => self.peer(contestant),
+            Some(reason) => {
+                let text = format!("{}: {reason}", self.heading());
+                self.notes.push(Note { about: contestant.name.to_owned(), text });
+                self
+            }
+        }
     }
 
     pub(crate) fn target(mut self, ours: &'static str, peer: &'static str, at_most: f64) -> Self {
@@ -170,7 +192,8 @@ impl Contest {
 
     pub(crate) fn run(mut self, plan: Plan) -> (Vec<Row>, Vec<Note>) {
         let runtime = self.flavour.build();
-        let notes = self.warm_up(&runtime);
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.extend(self.warm_up(&runtime));
         let started = Instant::now();
         let mut rounds: Vec<Vec<f64>> = Vec::new();
         while rounds.len() < plan.fewest || (started.elapsed() < plan.budget && rounds.len() < MOST) {

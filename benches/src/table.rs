@@ -89,7 +89,7 @@ impl<'a> Cells<'a> {
         let unit = if self.unit == Unit::Ratio.name() { "" } else { self.unit };
         [
             self.ours.to_owned(),
-            format!("against {}", self.against),
+            worded(self.against, "against ", ""),
             format!("{}{}{}", self.median, worded(&self.spread, " (", ")"), worded(unit, " ", "")),
             worded(&self.target, "target ", &format!(": {}", self.verdict)),
             worded(&self.nanos, "", " ns"),

@@ -8,6 +8,7 @@ use std::future::pending;
 use std::hint::black_box;
 use std::process::ExitCode;
 
+use sc_bench::subjects::{Subject, Threads};
 use sc_bench::work::{self, Output, Work};
 use sc_bench::{Row, Unit};
 use sc_tokio::{Cancelled, nursery};
@@ -30,10 +31,8 @@ fn main() -> ExitCode {
         }
         finished = 10_000_000;
     }
-    let mut rows = vec![
-        allocations("ready, handles awaited", work::ready),
-        allocations("suspended once, handles awaited", work::suspended),
-    ];
+    let mut rows = allocations("ready", work::ready);
+    rows.extend(allocations("suspended once", work::suspended));
     rows.extend(parked());
     rows.push(kept(finished));
     println!("{}", serde_json::to_string(&rows).expect("numbers and text"));
@@ -58,39 +57,29 @@ fn per_child(total: i64, children: u32) -> f64 {
 
 // Allocations.
 
-fn allocations<F: Work>(kind: &str, child: fn(u64) -> F) -> Row {
-    let count = |run: &dyn Fn(&Runtime)| {
+fn allocations<F: Work>(kind: &str, child: fn(u64) -> F) -> Vec<Row> {
+    let count = |subject: Subject| {
         let runtime = runtime();
-        run(&runtime);
+        let run = || runtime.block_on(subject.run(CHILDREN, child));
+        run();
         let before = ALLOCATOR.stats();
-        run(&runtime);
+        run();
         let change = ALLOCATOR.stats() - before;
-        i64::try_from(change.allocations).expect("fewer than 2^63 allocations")
+        per_child(i64::try_from(change.allocations).expect("fewer than 2^63 allocations"), CHILDREN)
     };
-    let ours = count(&|runtime| runtime.block_on(structured(child)));
-    let bare = count(&|runtime| runtime.block_on(bare_tasks(child)));
-    // The scope's own few are in it: 0.001 are ten of them.
-    Row::exact("allocations per child", kind, "tokio::spawn", per_child(ours - bare, CHILDREN), Unit::Allocations)
-        .target(0.01)
-}
-
-async fn structured<F: Work>(child: fn(u64) -> F) {
-    let sum = nursery!(async |n| -> Result<u64, Cancelled> {
-        let children: Vec<_> = (0..u64::from(CHILDREN)).map(|number| n.spawn(child(number))).collect();
-        let mut sum = 0;
-        for child in children {
-            sum += child.await;
+    let bare = count(Subject::Bare);
+    let row = |subject: Subject| {
+        let each = count(subject);
+        if subject.is_ours() && subject != Subject::Ambient {
+            // The scope's own few are in it: 0.001 are ten of them.
+            let beyond = each - bare;
+            Row::exact("allocations per child", subject.name(), "tokio::spawn", beyond, Unit::Allocations).target(0.01)
+        } else {
+            Row::exact("allocations per child", subject.name(), "", each, Unit::Allocations)
         }
-        Ok(sum)
-    });
-    black_box(sum.await.expect("no child fails"));
-}
-
-async fn bare_tasks<F: Work>(child: fn(u64) -> F) {
-    let tasks: Vec<_> = (0..u64::from(CHILDREN)).map(|number| tokio::spawn(child(number))).collect();
-    for task in tasks {
-        black_box(task.await.expect("no task panics").expect("no task fails"));
-    }
+    };
+    let able = |subject: &Subject| subject.unable(CHILDREN, Threads::One).is_none();
+    Subject::ALL.into_iter().filter(able).map(|subject| row(subject).kind(kind)).collect()
 }
 
 // Parked children.

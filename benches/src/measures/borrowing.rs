@@ -1,7 +1,7 @@
 //! Borrowed children with their handles: what runs in the caller's task, may borrow, and is awaited by a handle.
 //!
 //! The collections have no handles, so they get ones that can do the same: a value, put by the future and taken by whoever
-//! awaits it. All futures are boxed, since a scope's children are of different types. "Woken" children are suspended three
+//! awaits it. All futures are boxed, since a scope's children are of different types. `moro` has boxes and handles of its own. "Woken" children are suspended three
 //! times and wake themselves; "woken in random order" are woken by the body, three times each, as a shuffle says.
 
 use std::hint::black_box;
@@ -56,6 +56,7 @@ where
         .ours(Contestant::repeated(OURS, times, move || borrowed(make)))
         .peer(Contestant::repeated(UNORDERED, times, move || unordered(make)))
         .peer(Contestant::repeated(BUFFERED, times, move || buffered(count, make)))
+        .peer(Contestant::repeated("moro", times, move || scoped(make)))
         .target(OURS, UNORDERED, 0.9)
 }
 
@@ -79,6 +80,28 @@ where
         Ok(join(sum, meanwhile).await.0)
     });
     black_box(sum.await.expect("no child fails"));
+}
+
+async fn scoped<I, R>(make: impl FnOnce() -> (I, R))
+where
+    I: Iterator<Item: Work> + Send,
+    R: Future<Output = ()> + Send,
+{
+    let one = 1;
+    let (children, meanwhile) = make();
+    let lent = &one;
+    let sum = moro::async_scope!(|scope| -> u64 {
+        let handles: Vec<_> = children.map(|child| scope.spawn(plus(child, lent))).collect();
+        let sum = async {
+            let mut sum = 0;
+            for handle in handles {
+                sum += handle.await.expect("no future fails");
+            }
+            sum
+        };
+        join(sum, meanwhile).await.0
+    });
+    black_box(sum.await);
 }
 
 type Boxed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;

@@ -1,6 +1,8 @@
 //! Cancelling and joining `n` parked children, from the call until all of them have ended.
 //!
 //! - `JoinSet::shutdown` and "aborted one by one" stop the tasks from outside, as the scope does.
+//! - Futures of one task have ended when they are dropped.
+//! - A dropped `async_nursery` aborts its tasks and nobody is told when they have ended, so that a count has to say so.
 //! - With a token every child wakes, sees the cancellation inside its own poll and returns; the tracker waits.
 
 use std::future::pending;
@@ -8,7 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::future::select;
+use futures::stream::FuturesUnordered;
 use sc_bench::clock::Stopwatch;
+use sc_bench::subjects::nursery_of;
 use sc_bench::work::Output;
 use sc_tokio::{Cancelled, nursery};
 use tokio::task::{JoinSet, yield_now};
@@ -32,12 +38,28 @@ fn contest(count: u32, flavour: Flavour) -> Contest {
         .ours(Contestant::new("scope's future dropped inside a scope", move || abandon(count)))
         .peer(Contestant::new("tokio::spawn, aborted one by one", move || abort(count)))
         .peer(Contestant::new(SHUTDOWN, move || shutdown(count)))
-        .peer(Contestant::new("TaskTracker, CancellationToken", move || token(count)));
+        .peer(Contestant::new("TaskTracker, CancellationToken", move || token(count)))
+        .peer(Contestant::new("FuturesUnordered, dropped", move || unordered(count)))
+        .peer(Contestant::new("moro, terminate", move || terminate(count)))
+        .peer(Contestant::new("async_nursery, dropped and watched", move || watched(count)));
     if count == 100_000 { contest.target(CANCEL, SHUTDOWN, 1.0) } else { contest }
 }
 
 pub(super) async fn park(parked: Arc<AtomicU32>) -> Output {
     parked.fetch_add(1, Ordering::Relaxed);
+    pending().await
+}
+
+/// As `park`, and says when it is dropped.
+async fn park_watched(alive: Arc<AtomicU32>) -> Output {
+    struct Alive(Arc<AtomicU32>);
+    impl Drop for Alive {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    let alive = Alive(alive);
+    alive.0.fetch_add(1, Ordering::Relaxed);
     pending().await
 }
 
@@ -126,5 +148,42 @@ async fn token(count: u32) -> Duration {
     let started = Stopwatch::start();
     token.cancel();
     tracker.wait().await;
+    started.elapsed()
+}
+
+async fn unordered(count: u32) -> Duration {
+    let parked = Arc::new(AtomicU32::new(0));
+    let mut set: FuturesUnordered<_> = (0..count).map(|_| park(Arc::clone(&parked))).collect();
+    let all = until_parked(&parked, count);
+    futures::pin_mut!(all);
+    select(set.next(), all).await;
+    let started = Stopwatch::start();
+    drop(set);
+    started.elapsed()
+}
+
+async fn terminate(count: u32) -> Duration {
+    let parked = Arc::new(AtomicU32::new(0));
+    let started = moro::async_scope!(|scope| -> Stopwatch {
+        for _ in 0..count {
+            drop(scope.spawn(park(Arc::clone(&parked))));
+        }
+        until_parked(&parked, count).await;
+        scope.terminate(Stopwatch::start()).await
+    });
+    // Its value is made when the end begins; the children are dropped with the scope.
+    started.await.elapsed()
+}
+
+async fn watched(count: u32) -> Duration {
+    let alive = Arc::new(AtomicU32::new(0));
+    let make = || park_watched(Arc::clone(&alive));
+    let ends = nursery_of(count, make);
+    until_parked(&alive, count).await;
+    let started = Stopwatch::start();
+    drop(ends);
+    while alive.load(Ordering::Relaxed) > 0 {
+        yield_now().await;
+    }
     started.elapsed()
 }

@@ -1,9 +1,12 @@
 //! Opening and closing a scope that does nothing, against one bare spawn and await: who needs no scope needs no task
-//! either, so the plain thing is a task. An empty `JoinSet` allocates nothing and never touches the scheduler.
+//! either, so the plain thing is a task. An empty `JoinSet` allocates nothing and never touches the scheduler. The other crates'
+//! are what `subjects` says, with no child.
 
 use std::hint::black_box;
 
 use sc_bench::clock::Stopwatch;
+use sc_bench::subjects::Subject;
+use sc_bench::work;
 use sc_tokio::{Cancelled, nursery};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -49,8 +52,17 @@ fn contest(flavour: Flavour) -> Contest {
             black_box(&tracker).wait().await;
             token.cancel();
         }))
+        .peer(none(Subject::Moro))
+        .peer(none(Subject::AsyncNursery))
+        .peer(none(Subject::TaskGroup))
+        .peer(none(Subject::Subsystems))
         .target(OUTERMOST, BARE, 1.0)
         .target(INSIDE, BARE, 1.0)
+}
+
+/// With no child.
+fn none(subject: Subject) -> Contestant {
+    Contestant::repeated(subject.name(), TIMES, move || subject.run(0, work::ready))
 }
 
 async fn empty() {

@@ -176,7 +176,7 @@ fn make(setup: &mut Setup, runtime: Handle) -> (Arc<Node>, bool) {
     books.finalizer_timeout = FINALIZER_TIMEOUT;
     let is_root = options.as_ref().is_some_and(|options| options.root);
     if is_root || crate::root::is_any_explicit() {
-        books.present.keep_ages(now.unwrap_or_else(Instant::now));
+        books.present.keep_ages();
     }
     let mut fixed = Fixed::default();
     if let Some(options) = options {

@@ -31,7 +31,7 @@ pub(crate) struct Present {
     places: Vec<Option<&'static Location<'static>>>,
     names: BTreeMap<u32, Name>,
     free: Vec<u32>,
-    /// If they are kept.
+    keeps_ages: bool,
     ages: Option<Box<Ages>>,
 }
 
@@ -44,6 +44,10 @@ struct Ages {
 }
 
 impl Ages {
+    fn begun() -> Self {
+        Self { epoch: Instant::now(), entered: Vec::new() }
+    }
+
     /// Since the epoch.
     fn now(&self) -> Duration {
         Instant::now().saturating_duration_since(self.epoch)
@@ -71,8 +75,8 @@ fn grow<T>(list: &mut Vec<T>) {
 
 impl Present {
     /// Keeps the age of those who enter from now on.
-    pub(crate) fn keep_ages(&mut self, now: Instant) {
-        self.ages = Some(Box::new(Ages { epoch: now, entered: Vec::new() }));
+    pub(crate) fn keep_ages(&mut self) {
+        self.keeps_ages = true;
     }
 
     pub(crate) fn enter(&mut self, place: &'static Location<'static>, waker: Waker) -> u32 {
@@ -85,8 +89,8 @@ impl Present {
         self.places[index] = Some(place);
         let vacant = self.put(index, waker);
         debug_assert!(vacant.is_none(), "a free slot has no waker");
-        if let Some(ages) = &mut self.ages {
-            ages.note(index);
+        if self.keeps_ages {
+            self.ages.get_or_insert_with(|| Box::new(Ages::begun())).note(index);
         }
         slot
     }
@@ -102,14 +106,16 @@ impl Present {
     }
 
     fn put(&mut self, index: usize, waker: Waker) -> Option<Waker> {
-        // The column may have been taken as a whole since this slot was filled.
-        if self.wakers.len() <= index {
-            self.wakers.resize_with(index, || None);
-            grow(&mut self.wakers);
-            self.wakers.push(Some(waker));
-            return None;
+        if let Some(place) = self.wakers.get_mut(index) {
+            return place.replace(waker);
         }
-        self.wakers[index].replace(waker)
+        if self.wakers.len() < index {
+            // The column was taken as a whole since this slot was filled.
+            self.wakers.resize_with(index, || None);
+        }
+        grow(&mut self.wakers);
+        self.wakers.push(Some(waker));
+        None
     }
 
     /// Gives back what is to be dropped without the lock.

@@ -36,6 +36,12 @@ fn compare(program: &Program) -> Result<Option<model::Expected>, String> {
     let ran = run::run(program);
     let told = |why: String| format!("{why}\nran:\n{}expected:\n{}", ran.log, expected.log);
     ran.log.differs_from(&expected.log, &expected.daemons).map_err(told)?;
+    if let Some((scope, id)) = ran.outlived.iter().find(|(_, id)| !expected.leaked.contains(id)) {
+        return Err(told(format!("scope {scope} has resolved and {id} is alive (P1)")));
+    }
+    if !ran.alive.keys().eq(&expected.leaked) {
+        return Err(told(format!("alive after the end: {:?}, expected: {:?} (P1)", ran.alive, expected.leaked)));
+    }
     if !ran.broken.is_empty() {
         return Err(told(ran.broken.join("\n")));
     }
@@ -104,11 +110,15 @@ const FLOOR: &[(&str, u64)] = &[
     ("a child's own deadline missed", 150),
     ("a daemon in its turn", 70),
     ("a failure left unread", 100),
+    ("a forgotten scope cancelled with its opener", 60),
+    ("a handle forgotten", 10),
     ("a scope opened in a grace", 30),
     ("a scope's error passed on", 130),
     ("a scope's future dropped", 110),
+    ("a scope's future forgotten", 60),
     ("a secondary failure", 10),
-    ("awaited a dead child", 19),
+    ("a value leaked with its handle", 7),
+    ("awaited a dead child", 16),
     ("awaited a value", 22),
     ("borrowed Borrowed", 120),
     ("borrowed Borrowed isolated", 30),

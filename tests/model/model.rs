@@ -4,13 +4,14 @@
 //! until none applies. Every question is answered by looking through everything there is.
 //!
 //! Not modelled: ties (two causes at one instant; [`expected`] gives up on such a program), blocking children, ambient
-//! tasks, own policies, `cancel_on`, `set_deadline`, forgotten futures, tokens, values, owned scopes, shutdown, the root
+//! tasks, own policies, `cancel_on`, `set_deadline`, tokens, values, owned scopes, shutdown, the root
 //! of a program, places and names, stragglers, and in which order the hook is told.
 
 mod frames;
+mod leaks;
 mod scopes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::log::{At, Entry, How, Log, Raised, Seen, Summary};
 use crate::program::{Act, Code, End, Finalizer, Kind, Program, Scope, Span, Task};
@@ -24,6 +25,8 @@ pub(crate) struct Expected {
     pub(crate) log: Log,
     /// Daemons that end in their turn, and whose they are.
     pub(crate) daemons: BTreeMap<usize, usize>,
+    /// Whose captures or output a forgotten future or handle owns.
+    pub(crate) leaked: BTreeSet<usize>,
     /// How often each feature was used to some effect.
     pub(crate) seen: BTreeMap<String, u64>,
 }
@@ -85,6 +88,8 @@ struct ScopeState<'p> {
     /// A failure of the body that came after a cancellation.
     late: Option<Seen>,
     future_gone: bool,
+    /// Nobody polls it, and it has not been dropped.
+    forgotten: bool,
     /// The reason, and whether it was inherited.
     cancelled: Option<(String, bool)>,
     cancelled_at: At,
@@ -125,6 +130,8 @@ struct Frame<'p> {
     /// Told to stop from inside: why, and when it is dropped.
     stop: Option<(String, At)>,
     has_handle: bool,
+    /// Its handle is leaked, and so is a value that it gives.
+    handle_leaked: bool,
     /// A failure that waits for whoever joins.
     unclaimed: Option<Seen>,
 }
@@ -139,6 +146,8 @@ enum Doing {
     Inside(usize, Then),
     /// About to go on with this result of a scope.
     Trying(At, Seen),
+    /// Part of a forgotten future.
+    Leaked,
     Ended(Exit),
 }
 
@@ -146,6 +155,7 @@ enum Doing {
 enum Then {
     Outcome,
     DroppedAt(At),
+    ForgottenAt(At),
     Try(At),
     /// The child with a deadline of its own ends as its code did.
     Forward,
@@ -218,7 +228,9 @@ impl World<'_> {
         let mut events = Vec::new();
         for frame in &self.frames {
             match frame.doing {
-                Doing::Sleeping(at) | Doing::Trying(at, _) | Doing::Inside(_, Then::DroppedAt(at)) => events.push(at),
+                Doing::Sleeping(at)
+                | Doing::Trying(at, _)
+                | Doing::Inside(_, Then::DroppedAt(at) | Then::ForgottenAt(at)) => events.push(at),
                 _ => {}
             }
         }
@@ -239,8 +251,11 @@ impl World<'_> {
 
     /// When a frame is dropped, if it has been told to stop (P9).
     fn stops_at(&self, frame: usize) -> Option<At> {
-        let Frame { scope, stop, task, .. } = &self.frames[frame];
+        let Frame { scope, stop, task, doing, .. } = &self.frames[frame];
         let scope = &self.scopes[*scope];
+        if matches!(doing, Doing::Leaked) || (scope.forgotten && scope.stop_at > scope.cancelled_at) {
+            return None;
+        }
         if let Some((_, at)) = stop {
             return Some(*at);
         }
@@ -278,6 +293,11 @@ impl World<'_> {
                 Doing::Inside(scope, Then::DroppedAt(at)) if at == next => {
                     self.seen("a scope's future dropped");
                     self.drop_future(scope);
+                    self.go_on(frame);
+                }
+                Doing::Inside(scope, Then::ForgottenAt(at)) if at == next => {
+                    self.seen("a scope's future forgotten");
+                    self.forget(scope)?;
                     self.go_on(frame);
                 }
                 _ => {}

@@ -69,7 +69,14 @@ impl<'p> World<'p> {
         *next += 1;
         match (&step.act, here) {
             (Act::Spawn(task), Some(scope)) => self.spawn(frame, scope, task),
-            (Act::Await(which) | Act::Join(which) | Act::Stop(which, _) | Act::DropHandle(which), _) => {
+            (
+                Act::Await(which)
+                | Act::Join(which)
+                | Act::Stop(which, _)
+                | Act::DropHandle(which)
+                | Act::ForgetHandle(which),
+                _,
+            ) => {
                 return self.use_handle(frame, *which, &step.act);
             }
             (Act::Cancel, Some(scope)) => {
@@ -82,6 +89,9 @@ impl<'p> World<'p> {
             (Act::Nest(scope), _) => return self.enter(frame, scope, Then::Outcome),
             (Act::NestDropped(scope, after), _) => {
                 return self.enter(frame, scope, Then::DroppedAt(self.now + after.ms));
+            }
+            (Act::NestForgotten(scope, after), _) => {
+                return self.enter(frame, scope, Then::ForgottenAt(self.now + after.ms));
             }
             (Act::NestTried(scope, after), _) => return self.enter(frame, scope, Then::Try(after.ms)),
         }
@@ -107,6 +117,11 @@ impl<'p> World<'p> {
                     self.go_on(frame);
                 }
             }
+            Act::ForgetHandle(_) => {
+                self.seen("a handle forgotten");
+                self.leak_handle(child);
+                self.go_on(frame);
+            }
             _ => {
                 self.drop_handle(child);
                 self.go_on(frame);
@@ -129,6 +144,7 @@ impl<'p> World<'p> {
             handles: Vec::new(),
             stop: None,
             has_handle: true,
+            handle_leaked: false,
             unclaimed: None,
         };
         if self.scopes[scope].cancelled.is_some() {
@@ -205,6 +221,8 @@ impl<'p> World<'p> {
         for child in std::mem::take(&mut self.frames[frame].handles) {
             self.drop_handle(child);
         }
+        self.end_opened(frame);
+        self.leak_output(frame);
         let scope = self.frames[frame].scope;
         if self.frames[frame].task.is_some() {
             self.record_exit(frame, scope, told, ending);

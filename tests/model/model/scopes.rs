@@ -31,7 +31,8 @@ impl<'p> World<'p> {
             if self.is_daemon(member) {
                 continue;
             }
-            let until = self.stops_at(member).expect("the scope is cancelled");
+            // What is forgotten has no grace of its own.
+            let until = self.stops_at(member).unwrap_or(self.scopes[scope].stop_at);
             for below in self.opened_by(member) {
                 self.cancel(below, reason, true, until);
             }
@@ -57,6 +58,7 @@ impl<'p> World<'p> {
             value: false,
             late: None,
             future_gone: false,
+            forgotten: false,
             cancelled: None,
             cancelled_at: 0,
             stop_at: 0,
@@ -82,6 +84,7 @@ impl<'p> World<'p> {
             handles: Vec::new(),
             stop: None,
             has_handle: false,
+            handle_leaked: false,
             unclaimed: None,
         };
         self.scopes[scope].body = self.begin(body);
@@ -124,7 +127,7 @@ impl<'p> World<'p> {
     /// A scope has closed that a frame waits for. Whether that goes on.
     pub(super) fn leave_scope(&mut self, frame: usize, scope: usize, then: Then) -> bool {
         match then {
-            Then::Outcome | Then::DroppedAt(_) => {
+            Then::Outcome | Then::DroppedAt(_) | Then::ForgottenAt(_) => {
                 let outcome = self.summary(scope);
                 let (id, scope) = (self.id_of(frame), self.scopes[scope].settings.id.expect("it is in the program"));
                 self.log(Entry::Resolved { frame: Some(id), scope, outcome });
@@ -244,7 +247,7 @@ impl<'p> World<'p> {
 
     pub(super) fn teardown(&mut self, scope: usize) -> bool {
         let state = &self.scopes[scope];
-        if state.closed.is_some() || state.finalizing.is_some() {
+        if state.closed.is_some() || state.finalizing.is_some() || state.forgotten {
             return false;
         }
         if !state.drained {
@@ -262,10 +265,12 @@ impl<'p> World<'p> {
         if let Some(daemon) = newest {
             self.stop_daemon(scope, daemon);
         } else if let Some(finalizer) = self.scopes[scope].finalizers.pop() {
+            self.keep_unclaimed(scope);
             let told = self.scopes[scope].kind().to_owned();
             self.scopes[scope].finalizing = Some((finalizer, self.now));
             self.log(Entry::Finalizing { scope: self.number(scope), id: finalizer.id, told });
         } else {
+            self.keep_unclaimed(scope);
             self.scopes[scope].closed = Some(self.now);
             self.seen(format!("outcome: {}", self.scopes[scope].kind()));
         }
@@ -283,7 +288,9 @@ impl<'p> World<'p> {
     }
 
     pub(super) fn is_over(&self, frame: usize) -> bool {
-        !self.is_live(frame) && self.opened_by(frame).is_empty()
+        let is_leaked =
+            matches!(self.frames[frame].doing, Doing::Leaked) && !self.scopes[self.frames[frame].scope].forgotten;
+        (is_leaked || !self.is_live(frame)) && self.opened_by(frame).is_empty()
     }
 
     pub(super) fn stop_daemon(&mut self, scope: usize, daemon: usize) {

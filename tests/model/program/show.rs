@@ -1,0 +1,71 @@
+//! Programs as people can read them.
+
+use std::fmt;
+
+use super::*;
+
+/// A length as people can read it: in units.
+pub(crate) fn readable(ms: u64) -> String {
+    format!("{}.{:05}", ms / UNIT, ms % UNIT)
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f)?;
+        write_scope(f, &self.root, 0)
+    }
+}
+
+fn write_scope(f: &mut fmt::Formatter<'_>, scope: &Scope, depth: usize) -> fmt::Result {
+    let pad = "    ".repeat(depth);
+    let policy = if scope.supervise { " supervise" } else { "" };
+    write!(f, "{pad}scope {}{policy}", scope.id)?;
+    for (what, span) in [("timeout", scope.timeout), ("grace", scope.grace)] {
+        if let Some(span) = span {
+            write!(f, " {what}={}", readable(span.ms))?;
+        }
+    }
+    writeln!(f, " finalizer_timeout={}", readable(scope.finalizer_timeout.ms))?;
+    write_code(f, &scope.body, depth + 1)
+}
+
+fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Result {
+    let pad = "    ".repeat(depth);
+    writeln!(f, "{pad}code {}:", code.id)?;
+    for Step { sleep, act } in &code.steps {
+        write!(f, "{pad}  after {}: ", readable(sleep.ms))?;
+        match act {
+            Act::Spawn(task) => {
+                write!(f, "spawn {:?}{}", task.kind, if task.isolated { " isolated" } else { "" })?;
+                for (what, span) in [("timeout", task.timeout), ("grace", task.grace)] {
+                    if let Some(span) = span {
+                        write!(f, " {what}={}", readable(span.ms))?;
+                    }
+                }
+                writeln!(f)?;
+                write_code(f, &task.code, depth + 1)?;
+            }
+            Act::Nest(scope) => {
+                writeln!(f, "nest")?;
+                write_scope(f, scope, depth + 1)?;
+            }
+            Act::NestDropped(scope, after) => {
+                writeln!(f, "nest, dropped after {}", readable(after.ms))?;
+                write_scope(f, scope, depth + 1)?;
+            }
+            Act::NestTried(scope, after) => {
+                writeln!(f, "nest, and its error is mine after {}", readable(after.ms))?;
+                write_scope(f, scope, depth + 1)?;
+            }
+            Act::NestForgotten(scope, after) => {
+                writeln!(f, "nest, forgotten after {}", readable(after.ms))?;
+                write_scope(f, scope, depth + 1)?;
+            }
+            Act::Defer(Finalizer { id, takes, end }) => {
+                writeln!(f, "defer {id}: after {} {end:?}", readable(takes.ms))?;
+            }
+            act => writeln!(f, "{act:?}")?,
+        }
+    }
+    writeln!(f, "{pad}  after {}: {:?}", readable(code.last.ms), code.end)
+}

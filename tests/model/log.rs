@@ -37,6 +37,12 @@ pub(crate) enum Entry {
         scope: usize,
         what: Seen,
     },
+    /// The result of code in a shield.
+    Unshielded {
+        frame: usize,
+        code: usize,
+        what: Seen,
+    },
     /// The outcome of a scope, as its opener got it; of the root nobody is the opener.
     Resolved {
         frame: Option<usize>,
@@ -100,9 +106,10 @@ impl Log {
             .0
             .iter()
             .filter(|(at, entry)| match entry {
-                Entry::Saw { frame, .. } | Entry::Tried { frame, .. } | Entry::Resolved { frame: Some(frame), .. } => {
-                    !dropped(*at, *frame)
-                }
+                Entry::Saw { frame, .. }
+                | Entry::Tried { frame, .. }
+                | Entry::Unshielded { frame, .. }
+                | Entry::Resolved { frame: Some(frame), .. } => !dropped(*at, *frame),
                 _ => true,
             })
             .cloned()

@@ -10,11 +10,12 @@
 mod frames;
 mod leaks;
 mod scopes;
+mod shields;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::log::{At, Entry, How, Log, Raised, Seen, Summary};
-use crate::program::{Act, Code, End, Finalizer, Kind, Program, Scope, Span, Task};
+use crate::program::{Act, Code, End, Finalizer, Kind, Program, Scope, Shield, Span, Task};
 
 /// Two things happen at one instant that are not connected: what follows depends on nobody's promise.
 #[derive(Debug)]
@@ -61,7 +62,10 @@ struct Settings<'p> {
     timeout: Option<At>,
     grace: Option<At>,
     finalizer_timeout: At,
-    body: &'p Code,
+    /// A shield's length.
+    shield: Option<At>,
+    /// `None` where it opens a scope, and does nothing else.
+    body: Option<&'p Code>,
 }
 
 impl<'p> Settings<'p> {
@@ -72,7 +76,8 @@ impl<'p> Settings<'p> {
             timeout: scope.timeout.map(|span| span.ms),
             grace: scope.grace.map(|span| span.ms),
             finalizer_timeout: scope.finalizer_timeout.ms,
-            body: &scope.body,
+            shield: None,
+            body: Some(&scope.body),
         }
     }
 }
@@ -93,6 +98,14 @@ struct ScopeState<'p> {
     /// The reason, and whether it was inherited.
     cancelled: Option<(String, bool)>,
     cancelled_at: At,
+    /// Since when it or its surroundings are cancelled.
+    since: At,
+    /// What a shield keeps out, and until when.
+    pending: Option<(String, At)>,
+    /// Its time is over.
+    unshielded: bool,
+    /// The error that the code in a shield gave, a value to the shield.
+    carried: Option<Seen>,
     /// When what still runs is dropped; of a cancelled scope.
     stop_at: At,
     cut_short: bool,
@@ -102,6 +115,7 @@ struct ScopeState<'p> {
     drained: bool,
     /// The daemon whose turn it is to end, and when it is dropped.
     turn: Option<(usize, At)>,
+    turn_since: At,
     finalizers: Vec<&'p Finalizer>,
     finalizing: Option<(&'p Finalizer, At)>,
     closed: Option<At>,
@@ -127,8 +141,8 @@ struct Frame<'p> {
     next: usize,
     doing: Doing,
     handles: Vec<usize>,
-    /// Told to stop from inside: why, and when it is dropped.
-    stop: Option<(String, At)>,
+    /// Told to stop from inside: why, when it is dropped, and since when.
+    stop: Option<(String, At, At)>,
     has_handle: bool,
     /// Its handle is leaked, and so is a value that it gives.
     handle_leaked: bool,
@@ -236,6 +250,7 @@ impl World<'_> {
         }
         for scope in &self.scopes {
             events.extend(scope.deadline());
+            events.extend(scope.shield_over());
             if let Some((finalizer, began)) = scope.finalizing {
                 events.push(began + finalizer.takes.ms.min(scope.settings.finalizer_timeout));
             }
@@ -245,7 +260,7 @@ impl World<'_> {
 
     /// When somebody is dropped who was told to stop. Some of these are one and the same instant.
     fn stops(&self) -> Vec<At> {
-        let live = (0..self.frames.len()).filter(|frame| self.is_live(*frame));
+        let live = (0..self.frames.len()).filter(|frame| self.is_live(*frame) && !self.is_shielded(*frame));
         live.filter_map(|frame| self.stops_at(frame)).collect()
     }
 
@@ -256,7 +271,7 @@ impl World<'_> {
         if matches!(doing, Doing::Leaked) || (scope.forgotten && scope.stop_at > scope.cancelled_at) {
             return None;
         }
-        if let Some((_, at)) = stop {
+        if let Some((_, at, _)) = stop {
             return Some(*at);
         }
         if self.is_daemon(frame) {
@@ -280,6 +295,12 @@ impl World<'_> {
         for scope in 0..self.scopes.len() {
             if self.scopes[scope].deadline() == Some(next) {
                 self.cancel(scope, "Deadline", false, next);
+            }
+            if self.scopes[scope].shield_over() == Some(next) {
+                self.end_shield(scope);
+                if self.is_tangled(scope) {
+                    return Err(Tie);
+                }
             }
             self.end_finalizer(scope);
         }
@@ -308,6 +329,6 @@ impl World<'_> {
 
     /// Applies rules until none applies.
     fn settle(&mut self) {
-        while self.drop_somebody() || self.answer_somebody() || self.take_a_step() {}
+        while self.drop_somebody() || self.answer_somebody() || self.take_a_step() || self.drop_somebody_late() {}
     }
 }

@@ -80,6 +80,15 @@ pub(crate) enum Act {
     /// A scope inside whose future is forgotten after a while.
     NestForgotten(Box<Scope>, Span),
     Defer(Finalizer),
+    Shield(Box<Shield>),
+}
+
+/// Code that is shielded for so long; its error is the frame's, after a while.
+#[derive(Debug, Clone)]
+pub(crate) struct Shield {
+    pub(crate) limit: Span,
+    pub(crate) code: Code,
+    pub(crate) after: Span,
 }
 
 #[derive(Debug, Clone)]
@@ -107,6 +116,8 @@ pub(crate) struct Task {
     pub(crate) isolated: bool,
     pub(crate) timeout: Option<Span>,
     pub(crate) grace: Option<Span>,
+    /// As a whole, for so long.
+    pub(crate) shielded: Option<Span>,
     pub(crate) code: Code,
 }
 
@@ -119,6 +130,7 @@ impl Code {
                 scope.body.last_id()
             }
             Act::Defer(finalizer) => finalizer.id,
+            Act::Shield(shield) => shield.code.last_id(),
             _ => self.id,
         });
         inside.max().unwrap_or(self.id).max(self.id)

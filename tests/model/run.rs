@@ -266,6 +266,7 @@ async fn steps(here: Here<'_, '_>, run: &Arc<Run>, code: &Code) -> Result<Token,
                 }
             }
             Act::NestTried(scope, after) => nest_tried(run, code.id, (**scope).clone(), *after).await?,
+            Act::Shield(shield) => shielded(here, run, code.id, (**shield).clone()).await?,
             Act::Defer(finalizer) => {
                 if let Some(scope) = here.scope() {
                     defer(scope, run, finalizer.clone());
@@ -335,6 +336,9 @@ fn attributes<'n, N>(mut builder: TaskBuilder<'n, Fault, N>, task: &Task) -> Tas
     if let Some(grace) = task.grace {
         builder = builder.grace(Duration::from_millis(grace.ms));
     }
+    if let Some(limit) = task.shielded {
+        builder = builder.shielded(Duration::from_millis(limit.ms));
+    }
     builder
 }
 
@@ -395,6 +399,31 @@ fn nest_tried(run: &Arc<Run>, frame: usize, scope: program::Scope, after: Span) 
             Err(payload) => Seen::Panic(number(&**payload).expect("a panic of the program")),
         };
         run.add(Entry::Tried { frame, scope: scope.id, what: run.deliver(what) });
+        pause(after).await;
+        result.unwrap_or_else(|payload| resume_unwind(payload))
+    })
+}
+
+fn shielded<'n>(
+    here: Here<'n, '_>,
+    run: &'n Arc<Run>,
+    outer: usize,
+    shield: program::Shield,
+) -> Boxed<'n, Result<(), Fault>> {
+    // Without the nursery: it is the surrounding frame that borrows.
+    let here = here.scope().map_or(Here::Nothing, Here::Scope);
+    Box::pin(async move {
+        let program::Shield { limit, code, after } = shield;
+        let (id, token) = (code.id, run.token(code.id));
+        let inside = sc_tokio::shield(Duration::from_millis(limit.ms), frame(here, Arc::clone(run), code, token));
+        let result = AssertUnwindSafe(inside).catch_unwind().await;
+        let result = result.map(|ended| ended.map_err(Fault::Cancelled).and_then(|result| result.map(drop)));
+        let what = match &result {
+            Ok(Ok(())) => Seen::Value,
+            Ok(Err(fault)) => Seen::Error(fault.raised()),
+            Err(payload) => Seen::Panic(number(&**payload).expect("a panic of the program")),
+        };
+        run.add(Entry::Unshielded { frame: outer, code: id, what: run.deliver(what) });
         pause(after).await;
         result.unwrap_or_else(|payload| resume_unwind(payload))
     })

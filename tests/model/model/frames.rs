@@ -3,9 +3,22 @@
 use super::*;
 
 impl<'p> World<'p> {
+    /// When a frame is dropped that no shield holds.
+    pub(super) fn falls_at(&self, frame: usize) -> Option<At> {
+        self.stops_at(frame).filter(|_| self.is_live(frame) && !self.is_shielded(frame))
+    }
+
     pub(super) fn drop_somebody(&mut self) -> bool {
-        let due = |frame: &usize| self.is_live(*frame) && self.stops_at(*frame).is_some_and(|at| at <= self.now);
+        let due = |frame: &usize| self.falls_at(*frame) == Some(self.now);
         let Some(frame) = (0..self.frames.len()).find(due) else { return false };
+        self.end(frame, Ending::Dropped);
+        true
+    }
+
+    /// Those that a shield has held learn it in the poll in which that ends, from the inside out.
+    pub(super) fn drop_somebody_late(&mut self) -> bool {
+        let overdue = |frame: &usize| self.falls_at(*frame).is_some_and(|at| at < self.now);
+        let Some(frame) = (0..self.frames.len()).rfind(overdue) else { return false };
         self.end(frame, Ending::Dropped);
         true
     }
@@ -90,6 +103,7 @@ impl<'p> World<'p> {
             (Act::NestDropped(scope, after), _) => {
                 return self.enter(frame, scope, Then::DroppedAt(self.now + after.ms));
             }
+            (Act::Shield(shield), here) => return self.shield(frame, here, shield),
             (Act::NestForgotten(scope, after), _) => {
                 return self.enter(frame, scope, Then::ForgottenAt(self.now + after.ms));
             }
@@ -131,10 +145,10 @@ impl<'p> World<'p> {
 
     pub(super) fn spawn(&mut self, spawner: usize, scope: usize, task: &'p Task) {
         let is_body = self.frames[spawner].task.is_none() && self.frames[spawner].scope == scope;
-        let is_bound = task.timeout.is_some();
+        let is_wrapped = task.timeout.is_some() || task.shielded.is_some();
         let here = (task.kind == Kind::With).then_some(scope);
         let mut child = Frame {
-            code: (!is_bound).then_some(&task.code),
+            code: (!is_wrapped).then_some(&task.code),
             scope,
             here,
             task: Some(task),
@@ -162,20 +176,25 @@ impl<'p> World<'p> {
         self.seen(format!("{kind} {:?}{}", task.kind, if task.isolated { " isolated" } else { "" }));
         let child = self.begin(child);
         self.frames[spawner].handles.push(child);
+        let mut inside = child;
+        if let Some(limit) = task.shielded {
+            inside = self.shield_whole(child, here, task, limit);
+        }
         if let Some(timeout) = task.timeout {
-            self.bound(child, scope, here, task, timeout);
+            self.bound(inside, scope, here, task, timeout);
         }
     }
 
     /// The code of a child with a deadline runs in a scope of its own.
-    pub(super) fn bound(&mut self, child: usize, scope: usize, here: Option<usize>, task: &'p Task, timeout: Span) {
+    pub(super) fn bound(&mut self, frame: usize, scope: usize, here: Option<usize>, task: &'p Task, timeout: Span) {
         self.seen("a child's own deadline");
         let grace = task.grace.map(|span| span.ms).or(self.scopes[scope].settings.grace);
-        let body = &task.code;
+        let body = Some(&task.code);
         let timeout = Some(timeout.ms);
-        let settings = Settings { id: None, supervise: false, timeout, grace, finalizer_timeout: 0, body };
-        let inner = self.open(settings, Some(child), here);
-        self.frames[child].doing = Doing::Inside(inner, Then::Forward);
+        let settings =
+            Settings { id: None, supervise: false, timeout, grace, finalizer_timeout: 0, shield: None, body };
+        let inner = self.open(settings, Some(frame), here);
+        self.frames[frame].doing = Doing::Inside(inner, Then::Forward);
     }
 
     pub(super) fn told(&self, frame: usize) -> Told {
@@ -227,6 +246,7 @@ impl<'p> World<'p> {
         if self.frames[frame].task.is_some() {
             self.record_exit(frame, scope, told, ending);
         } else if !self.scopes[scope].future_gone {
+            let ending = self.carry(scope, ending);
             self.record_body(scope, ending);
         } else {
             self.scopes[scope].body_ended = true;
@@ -234,7 +254,7 @@ impl<'p> World<'p> {
     }
 
     pub(super) fn reason_from_inside(&self, frame: usize) -> Option<String> {
-        if let Some((reason, _)) = &self.frames[frame].stop {
+        if let Some((reason, ..)) = &self.frames[frame].stop {
             return Some(reason.clone());
         }
         let scope = &self.scopes[self.frames[frame].scope];
@@ -329,9 +349,9 @@ impl<'p> World<'p> {
         self.seen("a child stopped from inside");
         let grace = self.own_grace(child).or(self.scopes[self.frames[child].scope].settings.grace);
         let at = self.now + grace.unwrap_or(0);
-        self.frames[child].stop = Some((reason.to_owned(), at));
+        self.frames[child].stop = Some((reason.to_owned(), at, self.now));
         for scope in self.opened_by(child) {
-            self.cancel(scope, reason, true, at);
+            self.hand_down(scope, reason, at, self.now);
         }
     }
 }

@@ -20,7 +20,7 @@ impl<'p> World<'p> {
             return;
         }
         state.cancelled = Some((reason.to_owned(), inherited));
-        state.cancelled_at = now;
+        (state.cancelled_at, state.since) = (now, now);
         state.stop_at = state.settings.grace.map_or(stop_at, |grace| now + grace);
         let has_grace = state.stop_at > now;
         if has_grace {
@@ -34,7 +34,7 @@ impl<'p> World<'p> {
             // What is forgotten has no grace of its own.
             let until = self.stops_at(member).unwrap_or(self.scopes[scope].stop_at);
             for below in self.opened_by(member) {
-                self.cancel(below, reason, true, until);
+                self.hand_down(below, reason, until, now);
             }
         }
     }
@@ -61,6 +61,10 @@ impl<'p> World<'p> {
             forgotten: false,
             cancelled: None,
             cancelled_at: 0,
+            since: 0,
+            pending: None,
+            unshielded: false,
+            carried: None,
             stop_at: 0,
             cut_short: false,
             primary: None,
@@ -68,13 +72,14 @@ impl<'p> World<'p> {
             counts: [0; 6],
             drained: false,
             turn: None,
+            turn_since: 0,
             finalizers: Vec::new(),
             finalizing: None,
             closed: None,
         });
         let here = if settings.id.is_some() { Some(scope) } else { here };
         let body = Frame {
-            code: Some(settings.body),
+            code: settings.body,
             scope,
             here,
             task: None,
@@ -100,7 +105,8 @@ impl<'p> World<'p> {
         let outer = self.frames[opener].scope;
         let reason = self.reason_from_inside(opener).unwrap_or_else(|| self.scopes[outer].reason_or(""));
         self.seen("a scope opened in a grace");
-        self.cancel(scope, &reason, true, until);
+        let since = self.told_since(opener);
+        self.hand_down(scope, &reason, until, since);
     }
 
     /// The future of a scope is dropped (P3).
@@ -133,6 +139,7 @@ impl<'p> World<'p> {
                 self.log(Entry::Resolved { frame: Some(id), scope, outcome });
                 self.go_on(frame);
             }
+            Then::Try(after) if self.scopes[scope].settings.shield.is_some() => self.leave_shield(frame, scope, after),
             Then::Try(after) => {
                 self.seen("a scope's error passed on");
                 let what = match self.scopes[scope].result() {
@@ -146,7 +153,13 @@ impl<'p> World<'p> {
             Then::Forward => {
                 let inherited = self.scopes[scope].cancelled.as_ref().is_some_and(|(_, inherited)| *inherited);
                 match self.scopes[scope].result() {
-                    Seen::Value => self.end(frame, Ending::Value),
+                    Seen::Value => {
+                        if self.stops_at(frame).is_some_and(|at| at < self.now) {
+                            self.seen("a shielded child went on after its stop");
+                        }
+                        let carried = self.scopes[scope].carried.take();
+                        self.end(frame, carried.map_or(Ending::Value, Ending::Failed));
+                    }
                     // The grace is a bound and not a wait, for an error as for a value.
                     Seen::Cancelled(_) if inherited && self.scopes[scope].late.is_some() => {
                         let late = self.scopes[scope].late.clone().expect("as just seen");
@@ -303,11 +316,12 @@ impl<'p> World<'p> {
         };
         let reason = state.reason_or("WorkDone");
         self.scopes[scope].turn = Some((daemon, at));
+        self.scopes[scope].turn_since = self.now;
         let id = self.frames[daemon].task.expect("it is a child").code.id;
         self.told.daemons.insert(id, self.number(scope));
         self.seen("a daemon in its turn");
         for below in self.opened_by(daemon) {
-            self.cancel(below, &reason, true, at);
+            self.hand_down(below, &reason, at, self.now);
         }
     }
 

@@ -28,8 +28,16 @@ fn kind() -> impl Strategy<Value = Kind> {
 }
 
 fn task(depth: u32) -> BoxedStrategy<Task> {
-    (kind(), prop::bool::weighted(0.2), rarely(span()), rarely(span()), code(depth))
-        .prop_map(|(kind, isolated, timeout, grace, code)| Task { kind, isolated, timeout, grace, code })
+    let shielded = prop_oneof![5 => Just(None), 1 => span().prop_map(Some)];
+    (kind(), prop::bool::weighted(0.2), rarely(span()), rarely(span()), shielded, code(depth))
+        .prop_map(|(kind, isolated, timeout, grace, shielded, code)| Task {
+            kind,
+            isolated,
+            timeout,
+            grace,
+            shielded,
+            code,
+        })
         .boxed()
 }
 
@@ -41,6 +49,10 @@ fn scope(depth: u32) -> BoxedStrategy<Scope> {
             Scope { id: 0, supervise, timeout, grace, finalizer_timeout, body }
         })
         .boxed()
+}
+
+fn shield(depth: u32) -> BoxedStrategy<Shield> {
+    (span(), code(depth), span()).prop_map(|(limit, code, after)| Shield { limit, code, after }).boxed()
 }
 
 fn act(depth: u32) -> BoxedStrategy<Act> {
@@ -63,6 +75,7 @@ fn act(depth: u32) -> BoxedStrategy<Act> {
         2 => scope(depth - 1).prop_map(|scope| Act::Nest(Box::new(scope))),
         2 => (scope(depth - 1), span()).prop_map(|(scope, after)| Act::NestDropped(Box::new(scope), after)),
         2 => (scope(depth - 1), span()).prop_map(|(scope, after)| Act::NestTried(Box::new(scope), after)),
+        2 => shield(depth - 1).prop_map(|shield| Act::Shield(Box::new(shield))),
         1 => (scope(depth - 1), span()).prop_map(|(scope, after)| forgotten(scope, after)),
     ]
     .boxed()
@@ -134,10 +147,14 @@ impl Numbers {
             self.spans([sleep]);
             match act {
                 Act::Spawn(task) => {
-                    self.spans(task.timeout.iter_mut().chain(&mut task.grace));
+                    self.spans(task.timeout.iter_mut().chain(&mut task.grace).chain(&mut task.shielded));
                     self.code(&mut task.code);
                 }
                 Act::Nest(scope) => self.scope(scope),
+                Act::Shield(shield) => {
+                    self.spans([&mut shield.limit, &mut shield.after]);
+                    self.code(&mut shield.code);
+                }
                 Act::NestDropped(scope, span) | Act::NestTried(scope, span) | Act::NestForgotten(scope, span) => {
                     self.spans([span]);
                     self.scope(scope);

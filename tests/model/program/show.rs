@@ -37,7 +37,7 @@ fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Res
         match act {
             Act::Spawn(task) => {
                 write!(f, "spawn {:?}{}", task.kind, if task.isolated { " isolated" } else { "" })?;
-                for (what, span) in [("timeout", task.timeout), ("grace", task.grace)] {
+                for (what, span) in [("timeout", task.timeout), ("grace", task.grace), ("shielded", task.shielded)] {
                     if let Some(span) = span {
                         write!(f, " {what}={}", readable(span.ms))?;
                     }
@@ -56,6 +56,11 @@ fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Res
             Act::NestTried(scope, after) => {
                 writeln!(f, "nest, and its error is mine after {}", readable(after.ms))?;
                 write_scope(f, scope, depth + 1)?;
+            }
+            Act::Shield(shield) => {
+                let (limit, after) = (readable(shield.limit.ms), readable(shield.after.ms));
+                writeln!(f, "shield for {limit}, and its error is mine after {after}")?;
+                write_code(f, &shield.code, depth + 1)?;
             }
             Act::NestForgotten(scope, after) => {
                 writeln!(f, "nest, forgotten after {}", readable(after.ms))?;

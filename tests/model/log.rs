@@ -76,6 +76,9 @@ pub(crate) enum Seen {
     Owned,
     /// `Child::cancel` says no more.
     Stopped,
+    /// A child that was started has said that it is ready; one has ended without.
+    Ready,
+    Unsignalled,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,6 +11,7 @@ mod frames;
 mod leaks;
 mod scopes;
 mod shields;
+mod starts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,8 +147,20 @@ struct Frame<'p> {
     has_handle: bool,
     /// Its handle is leaked, and so is a value that it gives.
     handle_leaked: bool,
+    start: Readiness,
     /// A failure that waits for whoever joins.
     unclaimed: Option<Seen>,
+}
+
+/// Whether a child has said that it is ready.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readiness {
+    /// Nobody asked.
+    Spawned,
+    Starting,
+    Ready,
+    /// It ended before, or nobody waits any more.
+    Over,
 }
 
 #[derive(Clone)]
@@ -156,6 +169,8 @@ enum Doing {
     Awaiting(usize),
     Joining(usize),
     Stopping(usize),
+    /// Waits for a child to be ready, and for how long.
+    Starting(usize, Option<At>),
     /// In a scope: which, and what happens then.
     Inside(usize, Then),
     /// About to go on with this result of a scope.
@@ -244,6 +259,7 @@ impl World<'_> {
             match frame.doing {
                 Doing::Sleeping(at)
                 | Doing::Trying(at, _)
+                | Doing::Starting(_, Some(at))
                 | Doing::Inside(_, Then::DroppedAt(at) | Then::ForgottenAt(at)) => events.push(at),
                 _ => {}
             }
@@ -311,6 +327,10 @@ impl World<'_> {
                     Seen::Value => self.go_on(frame),
                     failure => self.end(frame, Ending::Failed(failure)),
                 },
+                Doing::Starting(child, Some(at)) if at == next => {
+                    self.give_up(child);
+                    self.go_on(frame);
+                }
                 Doing::Inside(scope, Then::DroppedAt(at)) if at == next => {
                     self.seen("a scope's future dropped");
                     self.drop_future(scope);

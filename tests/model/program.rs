@@ -80,6 +80,10 @@ pub(crate) enum Act {
     /// A scope inside whose future is forgotten after a while.
     NestForgotten(Box<Scope>, Span),
     Defer(Finalizer),
+    /// `Scope::start`, given up after a while or not.
+    Start(Task, Option<Span>),
+    /// A child that was started says that it is ready; others do nothing.
+    Signal,
     Shield(Box<Shield>),
 }
 
@@ -125,7 +129,7 @@ impl Code {
     /// The greatest number in here.
     pub(crate) fn last_id(&self) -> usize {
         let inside = self.steps.iter().map(|step| match &step.act {
-            Act::Spawn(task) => task.code.last_id(),
+            Act::Spawn(task) | Act::Start(task, _) => task.code.last_id(),
             Act::Nest(scope) | Act::NestDropped(scope, _) | Act::NestTried(scope, _) | Act::NestForgotten(scope, _) => {
                 scope.body.last_id()
             }

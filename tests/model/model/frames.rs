@@ -31,6 +31,7 @@ impl<'p> World<'p> {
                     self.answer(frame, child);
                     return true;
                 }
+                Doing::Starting(child, _) if self.answer_start(frame, child) => return true,
                 Doing::Inside(scope, then)
                     if self.scopes[scope].closed.is_some() && self.leave_scope(frame, scope, then) =>
                 {
@@ -81,7 +82,12 @@ impl<'p> World<'p> {
         };
         *next += 1;
         match (&step.act, here) {
-            (Act::Spawn(task), Some(scope)) => self.spawn(frame, scope, task),
+            (Act::Spawn(task), Some(scope)) => {
+                let child = self.spawn(frame, scope, task);
+                self.frames[frame].handles.push(child);
+            }
+            (Act::Start(task, patience), Some(scope)) => return self.start(frame, scope, task, *patience),
+            (Act::Signal, _) => self.signal(frame),
             (
                 Act::Await(which)
                 | Act::Join(which)
@@ -98,7 +104,7 @@ impl<'p> World<'p> {
             }
             (Act::CancelChildren, Some(scope)) => self.cancel_children(scope),
             (Act::Defer(finalizer), Some(scope)) => self.scopes[scope].finalizers.push(finalizer),
-            (Act::Spawn(_) | Act::Cancel | Act::CancelChildren | Act::Defer(_), None) => {}
+            (Act::Spawn(_) | Act::Start(..) | Act::Cancel | Act::CancelChildren | Act::Defer(_), None) => {}
             (Act::Nest(scope), _) => return self.enter(frame, scope, Then::Outcome),
             (Act::NestDropped(scope, after), _) => {
                 return self.enter(frame, scope, Then::DroppedAt(self.now + after.ms));
@@ -143,7 +149,11 @@ impl<'p> World<'p> {
         }
     }
 
-    pub(super) fn spawn(&mut self, spawner: usize, scope: usize, task: &'p Task) {
+    pub(super) fn spawn(&mut self, spawner: usize, scope: usize, task: &'p Task) -> usize {
+        self.spawn_as(spawner, scope, task, Readiness::Spawned)
+    }
+
+    pub(super) fn spawn_as(&mut self, spawner: usize, scope: usize, task: &'p Task, start: Readiness) -> usize {
         let is_body = self.frames[spawner].task.is_none() && self.frames[spawner].scope == scope;
         let is_wrapped = task.timeout.is_some() || task.shielded.is_some();
         let here = (task.kind == Kind::With).then_some(scope);
@@ -152,13 +162,14 @@ impl<'p> World<'p> {
             scope,
             here,
             task: Some(task),
-            borrowed: task.kind == Kind::Borrowed && is_body,
+            borrowed: task.kind == Kind::Borrowed && is_body && start == Readiness::Spawned,
             next: 0,
             doing: Doing::Sleeping(0),
             handles: Vec::new(),
             stop: None,
             has_handle: true,
             handle_leaked: false,
+            start,
             unclaimed: None,
         };
         if self.scopes[scope].cancelled.is_some() {
@@ -168,14 +179,16 @@ impl<'p> World<'p> {
             self.scopes[scope].cut_short = true;
             child.doing = Doing::Ended(Exit::Cancelled(None));
             self.frames.push(child);
-            let child = self.frames.len() - 1;
-            return self.frames[spawner].handles.push(child);
+            return self.frames.len() - 1;
         }
         self.scopes[scope].counts[SPAWNED] += 1;
-        let kind = if child.borrowed { "borrowed" } else { "spawned" };
+        let kind = match start {
+            Readiness::Spawned if child.borrowed => "borrowed",
+            Readiness::Spawned => "spawned",
+            _ => "started",
+        };
         self.seen(format!("{kind} {:?}{}", task.kind, if task.isolated { " isolated" } else { "" }));
         let child = self.begin(child);
-        self.frames[spawner].handles.push(child);
         let mut inside = child;
         if let Some(limit) = task.shielded {
             inside = self.shield_whole(child, here, task, limit);
@@ -183,6 +196,7 @@ impl<'p> World<'p> {
         if let Some(timeout) = task.timeout {
             self.bound(inside, scope, here, task, timeout);
         }
+        child
     }
 
     /// The code of a child with a deadline runs in a scope of its own.
@@ -221,6 +235,10 @@ impl<'p> World<'p> {
             Doing::Inside(scope, _) => Some(scope),
             Doing::Awaiting(child) | Doing::Joining(child) | Doing::Stopping(child) => {
                 self.drop_handle(child);
+                None
+            }
+            Doing::Starting(child, _) => {
+                self.give_up(child);
                 None
             }
             _ => None,

@@ -27,7 +27,9 @@ impl World<'_> {
         let doing = std::mem::replace(&mut self.frames[frame].doing, Doing::Leaked);
         match doing {
             Doing::Inside(scope, _) => self.forget(scope)?,
-            Doing::Awaiting(child) | Doing::Joining(child) | Doing::Stopping(child) => self.leak_handle(child),
+            Doing::Awaiting(child) | Doing::Joining(child) | Doing::Stopping(child) | Doing::Starting(child, _) => {
+                self.leak_handle(child)
+            }
             _ => {}
         }
         if let Some(code) = self.frames[frame].code {

@@ -90,6 +90,7 @@ impl<'p> World<'p> {
             stop: None,
             has_handle: false,
             handle_leaked: false,
+            start: Readiness::Spawned,
             unclaimed: None,
         };
         self.scopes[scope].body = self.begin(body);
@@ -213,6 +214,7 @@ impl<'p> World<'p> {
         let task = self.frames[frame].task.expect("bodies have no exit");
         let is_daemon = task.kind == Kind::Daemon;
         let has_handle = self.frames[frame].has_handle;
+        let isolated = task.isolated || self.is_starting_at_its_end(frame);
         let state = &mut self.scopes[scope];
         let (count, failure) = match ending {
             Ending::Value => (SUCCEEDED, None),
@@ -231,8 +233,8 @@ impl<'p> World<'p> {
         };
         state.counts[count] += 1;
         let Some(failure) = failure else { return };
-        state.cut_short |= state.cancelled.is_some() && !task.isolated && told != Told::FromInside;
-        if task.isolated || state.settings.supervise {
+        state.cut_short |= state.cancelled.is_some() && !isolated && told != Told::FromInside;
+        if isolated || state.settings.supervise {
             if has_handle {
                 self.frames[frame].unclaimed = Some(failure);
             } else {
@@ -242,6 +244,9 @@ impl<'p> World<'p> {
             self.scopes[scope].further.push(failure);
             self.seen("a secondary failure");
         } else {
+            if self.frames[frame].start == Readiness::Ready {
+                self.seen("a child that was ready failed its scope");
+            }
             self.decide(scope, failure);
         }
     }

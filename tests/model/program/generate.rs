@@ -55,6 +55,20 @@ fn shield(depth: u32) -> BoxedStrategy<Shield> {
     (span(), code(depth), span()).prop_map(|(limit, code, after)| Shield { limit, code, after }).boxed()
 }
 
+/// Most of those that are started say so, somewhere on the way.
+fn start(depth: u32) -> BoxedStrategy<Act> {
+    let signal = prop_oneof![3 => (span(), any::<prop::sample::Index>()).prop_map(Some), 1 => Just(None)];
+    (task(depth), rarely(span()), signal)
+        .prop_map(|(mut task, patience, signal)| {
+            if let Some((sleep, place)) = signal {
+                let steps = &mut task.code.steps;
+                steps.insert(place.index(steps.len() + 1), Step { sleep, act: Act::Signal });
+            }
+            Act::Start(task, patience)
+        })
+        .boxed()
+}
+
 fn act(depth: u32) -> BoxedStrategy<Act> {
     let small = prop_oneof![
         4 => any::<u8>().prop_map(Act::Await),
@@ -72,6 +86,7 @@ fn act(depth: u32) -> BoxedStrategy<Act> {
     prop_oneof![
         8 => small,
         14 => task(depth - 1).prop_map(Act::Spawn),
+        3 => start(depth - 1),
         2 => scope(depth - 1).prop_map(|scope| Act::Nest(Box::new(scope))),
         2 => (scope(depth - 1), span()).prop_map(|(scope, after)| Act::NestDropped(Box::new(scope), after)),
         2 => (scope(depth - 1), span()).prop_map(|(scope, after)| Act::NestTried(Box::new(scope), after)),
@@ -96,7 +111,7 @@ fn unclock(scope: &mut Scope) {
 fn unclock_code(code: &mut Code) {
     for step in &mut code.steps {
         match &mut step.act {
-            Act::Spawn(task) => {
+            Act::Spawn(task) | Act::Start(task, _) => {
                 (task.timeout, task.grace) = (None, None);
                 unclock_code(&mut task.code);
             }
@@ -140,15 +155,21 @@ impl Numbers {
         self.code(&mut scope.body);
     }
 
+    fn task(&mut self, task: &mut Task) {
+        self.spans(task.timeout.iter_mut().chain(&mut task.grace).chain(&mut task.shielded));
+        self.code(&mut task.code);
+    }
+
     fn code(&mut self, code: &mut Code) {
         code.id = self.codes;
         self.codes += 1;
         for Step { sleep, act } in &mut code.steps {
             self.spans([sleep]);
             match act {
-                Act::Spawn(task) => {
-                    self.spans(task.timeout.iter_mut().chain(&mut task.grace).chain(&mut task.shielded));
-                    self.code(&mut task.code);
+                Act::Spawn(task) => self.task(task),
+                Act::Start(task, patience) => {
+                    self.spans(patience);
+                    self.task(task);
                 }
                 Act::Nest(scope) => self.scope(scope),
                 Act::Shield(shield) => {
@@ -170,7 +191,8 @@ impl Numbers {
                 | Act::DropHandle(_)
                 | Act::ForgetHandle(_)
                 | Act::Cancel
-                | Act::CancelChildren => {}
+                | Act::CancelChildren
+                | Act::Signal => {}
             }
         }
         self.spans([&mut code.last]);

@@ -36,14 +36,13 @@ fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Res
         write!(f, "{pad}  after {}: ", readable(sleep.ms))?;
         match act {
             Act::Spawn(task) => {
-                write!(f, "spawn {:?}{}", task.kind, if task.isolated { " isolated" } else { "" })?;
-                for (what, span) in [("timeout", task.timeout), ("grace", task.grace), ("shielded", task.shielded)] {
-                    if let Some(span) = span {
-                        write!(f, " {what}={}", readable(span.ms))?;
-                    }
-                }
-                writeln!(f)?;
-                write_code(f, &task.code, depth + 1)?;
+                write!(f, "spawn ")?;
+                write_task(f, task, depth)?;
+            }
+            Act::Start(task, patience) => {
+                let patience = patience.map(|span| format!(" for at most {}", readable(span.ms)));
+                write!(f, "start{} ", patience.unwrap_or_default())?;
+                write_task(f, task, depth)?;
             }
             Act::Nest(scope) => {
                 writeln!(f, "nest")?;
@@ -73,4 +72,15 @@ fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Res
         }
     }
     writeln!(f, "{pad}  after {}: {:?}", readable(code.last.ms), code.end)
+}
+
+fn write_task(f: &mut fmt::Formatter<'_>, task: &Task, depth: usize) -> fmt::Result {
+    write!(f, "{:?}{}", task.kind, if task.isolated { " isolated" } else { "" })?;
+    for (what, span) in [("timeout", task.timeout), ("grace", task.grace), ("shielded", task.shielded)] {
+        if let Some(span) = span {
+            write!(f, " {what}={}", readable(span.ms))?;
+        }
+    }
+    writeln!(f)?;
+    write_code(f, &task.code, depth + 1)
 }

@@ -1,0 +1,121 @@
+//! Scopes inside a frame, shields, and their ends.
+
+use super::*;
+
+/// The builder of a scope; a macro, since its type has no name.
+macro_rules! opened {
+    ($run:ident, $scope:ident) => {{
+        let (code, token, body_run) = ($scope.body.clone(), $run.token($scope.body.id), Arc::clone($run));
+        let mut builder = nursery!(async move |n: &Nursery<'_, Fault>| {
+            frame(Here::Body(n), body_run, code, token, None).await.map(drop)
+        })
+        // Of the length of these programs it would be said often.
+        .warn_after(Duration::MAX)
+        .named($scope.id.to_string())
+        .finalizer_timeout(Duration::from_millis($scope.finalizer_timeout.ms));
+        if let Some(timeout) = $scope.timeout {
+            builder = builder.timeout(Duration::from_millis(timeout.ms));
+        }
+        if let Some(grace) = $scope.grace {
+            builder = builder.grace(Duration::from_millis(grace.ms));
+        }
+        if $scope.supervise { builder.policy(Supervise) } else { builder }
+    }};
+}
+
+pub(super) fn nest(run: &Arc<Run>, frame: Option<usize>, scope: program::Scope) -> Boxed<'_, ()> {
+    Box::pin(async move {
+        let outcome = opened!(run, scope).outcome().await;
+        run.check_joined(&scope);
+        run.add(Entry::Resolved { frame, scope: scope.id, outcome: summary(run, &outcome) });
+    })
+}
+
+pub(super) fn nest_tried(
+    run: &Arc<Run>,
+    frame: usize,
+    scope: program::Scope,
+    after: Span,
+) -> Boxed<'_, Result<(), Fault>> {
+    Box::pin(async move {
+        let result = AssertUnwindSafe(opened!(run, scope).into_future()).catch_unwind().await;
+        run.check_joined(&scope);
+        let what = match &result {
+            Ok(Ok(())) => Seen::Value,
+            Ok(Err(fault)) => Seen::Error(fault.raised()),
+            Err(payload) => Seen::Panic(number(&**payload).expect("a panic of the program")),
+        };
+        run.add(Entry::Tried { frame, scope: scope.id, what: run.deliver(what) });
+        pause(after).await;
+        result.unwrap_or_else(|payload| resume_unwind(payload))
+    })
+}
+
+pub(super) fn shielded<'n>(
+    here: Here<'n, '_>,
+    run: &'n Arc<Run>,
+    outer: usize,
+    shield: program::Shield,
+) -> Boxed<'n, Result<(), Fault>> {
+    // Without the nursery: it is the surrounding frame that borrows.
+    let here = here.scope().map_or(Here::Nothing, Here::Scope);
+    Box::pin(async move {
+        let program::Shield { limit, code, after } = shield;
+        let (id, token) = (code.id, run.token(code.id));
+        let inside = sc_tokio::shield(Duration::from_millis(limit.ms), frame(here, Arc::clone(run), code, token, None));
+        let result = AssertUnwindSafe(inside).catch_unwind().await;
+        let result = result.map(|ended| ended.map_err(Fault::Cancelled).and_then(|result| result.map(drop)));
+        let what = match &result {
+            Ok(Ok(())) => Seen::Value,
+            Ok(Err(fault)) => Seen::Error(fault.raised()),
+            Err(payload) => Seen::Panic(number(&**payload).expect("a panic of the program")),
+        };
+        run.add(Entry::Unshielded { frame: outer, code: id, what: run.deliver(what) });
+        pause(after).await;
+        result.unwrap_or_else(|payload| resume_unwind(payload))
+    })
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is moved into the finalizer")]
+pub(super) fn defer(scope: &Scope<Fault>, run: &Arc<Run>, finalizer: Finalizer) {
+    let run = Arc::clone(run);
+    let scope_id: usize = scope.name().and_then(|name| name.parse().ok()).expect("scopes are named by their numbers");
+    let token = run.token(finalizer.id);
+    scope.defer(async move |end: ScopeEnd| {
+        let _captured = token;
+        let Finalizer { id, takes, end: ends } = finalizer;
+        run.add(Entry::Finalizing { scope: scope_id, id, told: end.kind().to_string() });
+        let log = Arc::clone(&run);
+        let told = move |how| log.add(Entry::Finalized { scope: scope_id, id, how });
+        let mut guard = Guard { how: How::Dropped, told };
+        pause(takes).await;
+        guard.how = match ends {
+            End::Value => How::Value,
+            End::Error => How::Error,
+            End::Panic => How::Panic,
+        };
+        if ends != End::Value {
+            run.raised(id);
+        }
+        finish(ends, id)
+    });
+}
+
+pub(super) fn summary(run: &Run, outcome: &Outcome<(), Fault>) -> Summary {
+    let mut failures: Vec<Seen> = outcome.failures().iter().map(|failure| run.deliver(seen(failure))).collect();
+    let is_failed = outcome.kind() == sc_tokio::OutcomeKind::Failed;
+    let primary = is_failed.then(|| failures.remove(0));
+    failures.sort();
+    let report = outcome.report();
+    let ms = |time: Duration| u64::try_from(time.as_millis()).expect("milliseconds");
+    Summary {
+        kind: outcome.kind().to_string(),
+        has_value: outcome.value().is_some(),
+        cancelled: outcome.cancelled().map(|notice| (format!("{:?}", notice.reason()), notice.is_inherited())),
+        primary,
+        further: failures,
+        counts: [report.spawned, report.succeeded, report.failed, report.panicked, report.cancelled, report.refused],
+        duration: ms(report.duration),
+        drained_in: report.drained_in.map(ms),
+    }
+}

@@ -9,12 +9,14 @@
 
 mod frames;
 mod leaks;
+mod limits;
 mod scopes;
 mod shields;
 mod starts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::limits::Limit;
 use crate::log::{At, Entry, How, Log, Raised, Seen, Summary};
 use crate::program::{Act, Code, End, Finalizer, Kind, Program, Scope, Shield, Span, Task};
 
@@ -35,7 +37,8 @@ pub(crate) struct Expected {
 
 /// Works out what a program does.
 pub(crate) fn expected(program: &Program) -> Result<Expected, Tie> {
-    let mut world = World { scopes: Vec::new(), frames: Vec::new(), now: 0, told: Expected::default() };
+    let limits = program.limits.iter().map(|size| Limit::new(usize::from(*size))).collect();
+    let mut world = World { scopes: Vec::new(), frames: Vec::new(), limits, now: 0, told: Expected::default() };
     let root = world.open(Settings::of(&program.root), None, None);
     world.settle();
     while world.scopes[root].closed.is_none() {
@@ -51,6 +54,7 @@ struct World<'p> {
     now: At,
     scopes: Vec<ScopeState<'p>>,
     frames: Vec<Frame<'p>>,
+    limits: Vec<Limit<'p>>,
     told: Expected,
 }
 
@@ -65,6 +69,7 @@ struct Settings<'p> {
     finalizer_timeout: At,
     /// A shield's length.
     shield: Option<At>,
+    limit: Option<usize>,
     /// `None` where it opens a scope, and does nothing else.
     body: Option<&'p Code>,
 }
@@ -78,6 +83,7 @@ impl<'p> Settings<'p> {
             grace: scope.grace.map(|span| span.ms),
             finalizer_timeout: scope.finalizer_timeout.ms,
             shield: None,
+            limit: scope.limit,
             body: Some(&scope.body),
         }
     }
@@ -140,7 +146,7 @@ struct Frame<'p> {
     task: Option<&'p Task>,
     borrowed: bool,
     next: usize,
-    doing: Doing,
+    doing: Doing<'p>,
     handles: Vec<usize>,
     /// Told to stop from inside: why, when it is dropped, and since when.
     stop: Option<(String, At, At)>,
@@ -148,6 +154,7 @@ struct Frame<'p> {
     /// Its handle is leaked, and so is a value that it gives.
     handle_leaked: bool,
     start: Readiness,
+    seat: Seat,
     /// A failure that waits for whoever joins.
     unclaimed: Option<Seen>,
 }
@@ -163,14 +170,28 @@ enum Readiness {
     Over,
 }
 
+/// Its place under its scope's limit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seat {
+    Unneeded,
+    /// It has not begun.
+    Queued,
+    Held,
+    /// To a child that it awaits.
+    Lent(usize),
+}
+
 #[derive(Clone)]
-enum Doing {
+enum Doing<'p> {
+    NotBegun,
     Sleeping(At),
     Awaiting(usize),
     Joining(usize),
     Stopping(usize),
     /// Waits for a child to be ready, and for how long.
     Starting(usize, Option<At>),
+    /// Waits for a seat for this child.
+    Reserving(&'p Task),
     /// In a scope: which, and what happens then.
     Inside(usize, Then),
     /// About to go on with this result of a scope.
@@ -349,6 +370,11 @@ impl World<'_> {
 
     /// Applies rules until none applies.
     fn settle(&mut self) {
-        while self.drop_somebody() || self.answer_somebody() || self.take_a_step() || self.drop_somebody_late() {}
+        while self.drop_somebody()
+            || self.answer_somebody()
+            || self.take_a_step()
+            || self.lend_somebody()
+            || self.drop_somebody_late()
+        {}
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Span {
 #[derive(Clone)]
 pub(crate) struct Program {
     pub(crate) root: Scope,
+    /// How many seats each limit has; scopes may share one.
+    pub(crate) limits: [u8; 2],
 }
 
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub(crate) struct Scope {
     pub(crate) timeout: Option<Span>,
     pub(crate) grace: Option<Span>,
     pub(crate) finalizer_timeout: Span,
+    /// Which limit its children are under.
+    pub(crate) limit: Option<usize>,
     pub(crate) body: Code,
 }
 
@@ -82,6 +86,8 @@ pub(crate) enum Act {
     Defer(Finalizer),
     /// `Scope::start`, given up after a while or not.
     Start(Task, Option<Span>),
+    /// `Scope::reserve`, and a child on the seat; in a body, others do nothing (a child with a seat would wait for itself).
+    Reserve(Task),
     /// A child that was started says that it is ready; others do nothing.
     Signal,
     Shield(Box<Shield>),
@@ -129,7 +135,7 @@ impl Code {
     /// The greatest number in here.
     pub(crate) fn last_id(&self) -> usize {
         let inside = self.steps.iter().map(|step| match &step.act {
-            Act::Spawn(task) | Act::Start(task, _) => task.code.last_id(),
+            Act::Spawn(task) | Act::Start(task, _) | Act::Reserve(task) => task.code.last_id(),
             Act::Nest(scope) | Act::NestDropped(scope, _) | Act::NestTried(scope, _) | Act::NestForgotten(scope, _) => {
                 scope.body.last_id()
             }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use sc_tokio::{
-    Cancelled, Child, Failure, Nursery, Outcome, Ready, Scope, ScopeEnd, Start, StartError, Supervise, TaskBuilder,
-    nursery,
+    Cancelled, Child, Failure, Limit, Nursery, Outcome, Ready, Scope, ScopeEnd, Start, StartError, Supervise,
+    TaskBuilder, nursery,
 };
 use tokio::time::{Instant, sleep};
 
@@ -63,6 +63,7 @@ pub(crate) struct Ran {
 
 struct Run {
     start: Instant,
+    limits: Vec<Limit>,
     ran: Mutex<Ran>,
 }
 
@@ -78,7 +79,11 @@ pub(crate) fn run(program: &Program) -> Ran {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     let run = runtime.block_on(async {
-        let run = Arc::new(Run { start: Instant::now(), ran: Mutex::default() });
+        let run = Arc::new(Run {
+            start: Instant::now(),
+            limits: program.limits.iter().map(|size| Limit::new(usize::from(*size))).collect(),
+            ran: Mutex::default(),
+        });
         *unpoisoned(&HOOKED) = Some(Arc::clone(&run));
         nest(&run, None, program.root.clone()).await;
         run

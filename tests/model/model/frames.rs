@@ -10,7 +10,10 @@ impl<'p> World<'p> {
 
     pub(super) fn drop_somebody(&mut self) -> bool {
         let due = |frame: &usize| self.falls_at(*frame) == Some(self.now);
-        let Some(frame) = (0..self.frames.len()).find(due) else { return false };
+        let queued = |frame: &usize| {
+            self.frames[*frame].seat == Seat::Queued && self.is_live(*frame) && self.told(*frame) != Told::Nobody
+        };
+        let Some(frame) = (0..self.frames.len()).find(|frame| due(frame) || queued(frame)) else { return false };
         self.end(frame, Ending::Dropped);
         true
     }
@@ -31,6 +34,7 @@ impl<'p> World<'p> {
                     self.answer(frame, child);
                     return true;
                 }
+                Doing::Reserving(task) if self.answer_reservation(frame, task) => return true,
                 Doing::Starting(child, _) if self.answer_start(frame, child) => return true,
                 Doing::Inside(scope, then)
                     if self.scopes[scope].closed.is_some() && self.leave_scope(frame, scope, then) =>
@@ -50,10 +54,12 @@ impl<'p> World<'p> {
     // Frames.
 
     pub(super) fn begin(&mut self, frame: Frame<'p>) -> usize {
-        let code = frame.code;
         self.frames.push(frame);
-        let frame = self.frames.len() - 1;
-        if let Some(code) = code {
+        self.begin_code(self.frames.len() - 1)
+    }
+
+    pub(super) fn begin_code(&mut self, frame: usize) -> usize {
+        if let Some(code) = self.frames[frame].code {
             self.log(Entry::Began(code.id));
             self.go_on(frame);
         }
@@ -86,6 +92,10 @@ impl<'p> World<'p> {
                 let child = self.spawn(frame, scope, task);
                 self.frames[frame].handles.push(child);
             }
+            (Act::Reserve(task), Some(scope)) if self.is_body_of(frame, scope) => {
+                return self.reserve(frame, scope, task);
+            }
+            (Act::Reserve(_), _) => {}
             (Act::Start(task, patience), Some(scope)) => return self.start(frame, scope, task, *patience),
             (Act::Signal, _) => self.signal(frame),
             (
@@ -150,11 +160,23 @@ impl<'p> World<'p> {
     }
 
     pub(super) fn spawn(&mut self, spawner: usize, scope: usize, task: &'p Task) -> usize {
-        self.spawn_as(spawner, scope, task, Readiness::Spawned)
+        let is_borrowed = task.kind == Kind::Borrowed && self.is_body_of(spawner, scope);
+        let seat = self.queue_up(scope, task);
+        self.spawn_as(scope, task, Readiness::Spawned, is_borrowed, seat)
     }
 
-    pub(super) fn spawn_as(&mut self, spawner: usize, scope: usize, task: &'p Task, start: Readiness) -> usize {
-        let is_body = self.frames[spawner].task.is_none() && self.frames[spawner].scope == scope;
+    pub(super) fn is_body_of(&self, frame: usize, scope: usize) -> bool {
+        self.frames[frame].task.is_none() && self.frames[frame].scope == scope
+    }
+
+    pub(super) fn spawn_as(
+        &mut self,
+        scope: usize,
+        task: &'p Task,
+        start: Readiness,
+        borrowed: bool,
+        seat: Seat,
+    ) -> usize {
         let is_wrapped = task.timeout.is_some() || task.shielded.is_some();
         let here = (task.kind == Kind::With).then_some(scope);
         let mut child = Frame {
@@ -162,14 +184,15 @@ impl<'p> World<'p> {
             scope,
             here,
             task: Some(task),
-            borrowed: task.kind == Kind::Borrowed && is_body && start == Readiness::Spawned,
+            borrowed,
             next: 0,
-            doing: Doing::Sleeping(0),
+            doing: Doing::NotBegun,
             handles: Vec::new(),
             stop: None,
             has_handle: true,
             handle_leaked: false,
             start,
+            seat,
             unclaimed: None,
         };
         if self.scopes[scope].cancelled.is_some() {
@@ -188,6 +211,11 @@ impl<'p> World<'p> {
             _ => "started",
         };
         self.seen(format!("{kind} {:?}{}", task.kind, if task.isolated { " isolated" } else { "" }));
+        if seat == Seat::Queued {
+            self.seen("a child queued");
+            self.frames.push(child);
+            return self.enqueue(scope);
+        }
         let child = self.begin(child);
         let mut inside = child;
         if let Some(limit) = task.shielded {
@@ -205,8 +233,16 @@ impl<'p> World<'p> {
         let grace = task.grace.map(|span| span.ms).or(self.scopes[scope].settings.grace);
         let body = Some(&task.code);
         let timeout = Some(timeout.ms);
-        let settings =
-            Settings { id: None, supervise: false, timeout, grace, finalizer_timeout: 0, shield: None, body };
+        let settings = Settings {
+            id: None,
+            supervise: false,
+            timeout,
+            grace,
+            finalizer_timeout: 0,
+            shield: None,
+            limit: None,
+            body,
+        };
         let inner = self.open(settings, Some(frame), here);
         self.frames[frame].doing = Doing::Inside(inner, Then::Forward);
     }
@@ -241,12 +277,16 @@ impl<'p> World<'p> {
                 self.give_up(child);
                 None
             }
+            Doing::Reserving(_) => {
+                self.unreserve(frame);
+                None
+            }
             _ => None,
         };
         if let Some(scope) = inside {
             self.drop_future(scope);
         }
-        if let Some(code) = self.frames[frame].code {
+        if let Some(code) = self.frames[frame].code.filter(|_| self.frames[frame].seat != Seat::Queued) {
             let how = match &ending {
                 Ending::Value => How::Value,
                 Ending::Failed(Seen::Panic(_)) => How::Panic,
@@ -263,6 +303,7 @@ impl<'p> World<'p> {
         let scope = self.frames[frame].scope;
         if self.frames[frame].task.is_some() {
             self.record_exit(frame, scope, told, ending);
+            self.leave_seat(frame);
         } else if !self.scopes[scope].future_gone {
             let ending = self.carry(scope, ending);
             self.record_body(scope, ending);

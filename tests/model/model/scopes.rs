@@ -85,12 +85,13 @@ impl<'p> World<'p> {
             task: None,
             borrowed: false,
             next: 0,
-            doing: Doing::Sleeping(0),
+            doing: Doing::NotBegun,
             handles: Vec::new(),
             stop: None,
             has_handle: false,
             handle_leaked: false,
             start: Readiness::Spawned,
+            seat: Seat::Unneeded,
             unclaimed: None,
         };
         self.scopes[scope].body = self.begin(body);

@@ -126,7 +126,7 @@ impl<'p> World<'p> {
 impl<'p> Settings<'p> {
     fn shielding(limit: Span, body: Option<&'p Code>) -> Self {
         let (id, supervise, timeout, grace) = (None, false, None, None);
-        Self { id, supervise, timeout, grace, finalizer_timeout: 0, shield: Some(limit.ms), body }
+        Self { id, supervise, timeout, grace, finalizer_timeout: 0, shield: Some(limit.ms), limit: None, body }
     }
 }
 

@@ -4,7 +4,8 @@ use super::*;
 
 impl<'p> World<'p> {
     pub(super) fn start(&mut self, frame: usize, scope: usize, task: &'p Task, patience: Option<Span>) {
-        let child = self.spawn_as(frame, scope, task, Readiness::Starting);
+        let seat = self.queue_up(scope, task);
+        let child = self.spawn_as(scope, task, Readiness::Starting, false, seat);
         self.frames[frame].doing = Doing::Starting(child, patience.map(|span| self.now + span.ms));
     }
 
@@ -21,7 +22,12 @@ impl<'p> World<'p> {
     /// Tells the starter whether the child is ready; not yet, if neither that nor its end has come.
     pub(super) fn answer_start(&mut self, frame: usize, child: usize) -> bool {
         let what = match (self.frames[child].start, self.is_live(child)) {
-            (Readiness::Ready, _) => Seen::Ready,
+            (Readiness::Ready, _) => {
+                if !self.has_its_seat(frame) {
+                    return false;
+                }
+                Seen::Ready
+            }
             (_, true) => return false,
             (_, false) => match self.claim(child) {
                 Seen::Value => Seen::Unsignalled,

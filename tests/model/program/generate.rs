@@ -1,5 +1,7 @@
 //! How random programs are made.
 
+mod restrict;
+
 use std::fmt;
 
 use proptest::prelude::*;
@@ -42,11 +44,13 @@ fn task(depth: u32) -> BoxedStrategy<Task> {
 }
 
 fn scope(depth: u32) -> BoxedStrategy<Scope> {
-    (any::<bool>(), rarely(span()), rarely(span()), span(), code(depth))
-        .prop_map(|(supervise, timeout, grace, finalizer_timeout, body)| {
+    let limit = prop_oneof![3 => Just(None), 1 => (0..2_usize).prop_map(Some)];
+    (any::<bool>(), rarely(span()), rarely(span()), span(), limit, code(depth))
+        .prop_map(|(supervise, timeout, grace, finalizer_timeout, limit, body)| {
             // Long enough for most.
             let finalizer_timeout = Span { coarse: finalizer_timeout.coarse + 4, ..finalizer_timeout };
-            Scope { id: 0, supervise, timeout, grace, finalizer_timeout, body }
+            let scope = Scope { id: 0, supervise, timeout, grace, finalizer_timeout, limit, body };
+            if limit.is_some() { restrict::limited(scope) } else { scope }
         })
         .boxed()
 }
@@ -87,40 +91,14 @@ fn act(depth: u32) -> BoxedStrategy<Act> {
         8 => small,
         14 => task(depth - 1).prop_map(Act::Spawn),
         3 => start(depth - 1),
+        2 => task(depth - 1).prop_map(Act::Reserve),
         2 => scope(depth - 1).prop_map(|scope| Act::Nest(Box::new(scope))),
         2 => (scope(depth - 1), span()).prop_map(|(scope, after)| Act::NestDropped(Box::new(scope), after)),
         2 => (scope(depth - 1), span()).prop_map(|(scope, after)| Act::NestTried(Box::new(scope), after)),
         2 => shield(depth - 1).prop_map(|shield| Act::Shield(Box::new(shield))),
-        1 => (scope(depth - 1), span()).prop_map(|(scope, after)| forgotten(scope, after)),
+        1 => (scope(depth - 1), span()).prop_map(|(scope, after)| Act::NestForgotten(Box::new(restrict::forgotten(scope)), after)),
     ]
     .boxed()
-}
-
-/// A scope that is forgotten is polled by nobody, so that nobody looks at its clocks (`docs/DESIGN.md`, "Limits"): it is given
-/// none, and neither is anything inside it.
-fn forgotten(mut scope: Scope, after: Span) -> Act {
-    unclock(&mut scope);
-    Act::NestForgotten(Box::new(scope), after)
-}
-
-fn unclock(scope: &mut Scope) {
-    (scope.timeout, scope.grace) = (None, None);
-    unclock_code(&mut scope.body);
-}
-
-fn unclock_code(code: &mut Code) {
-    for step in &mut code.steps {
-        match &mut step.act {
-            Act::Spawn(task) | Act::Start(task, _) => {
-                (task.timeout, task.grace) = (None, None);
-                unclock_code(&mut task.code);
-            }
-            Act::Nest(scope) | Act::NestDropped(scope, _) | Act::NestTried(scope, _) | Act::NestForgotten(scope, _) => {
-                unclock(scope)
-            }
-            _ => {}
-        }
-    }
 }
 
 fn code(depth: u32) -> BoxedStrategy<Code> {
@@ -130,12 +108,15 @@ fn code(depth: u32) -> BoxedStrategy<Code> {
 
 /// A random program.
 pub(crate) fn program() -> impl Strategy<Value = Program> {
-    let root = (scope(3), prop::collection::vec((span(), act(3)).prop_map(|(sleep, act)| Step { sleep, act }), 1..=4));
-    root.prop_map(|(mut root, more)| {
+    let more = prop::collection::vec((span(), act(3)).prop_map(|(sleep, act)| Step { sleep, act }), 1..=4);
+    (scope(3), more, [1..=2_u8, 1..=2_u8]).prop_map(|(mut root, more, limits)| {
         root.body.steps.extend(more);
+        if root.limit.is_some() {
+            root = restrict::limited(root);
+        }
         let mut numbers = Numbers::default();
         numbers.scope(&mut root);
-        Program { root }
+        Program { root, limits }
     })
 }
 
@@ -166,7 +147,7 @@ impl Numbers {
         for Step { sleep, act } in &mut code.steps {
             self.spans([sleep]);
             match act {
-                Act::Spawn(task) => self.task(task),
+                Act::Spawn(task) | Act::Reserve(task) => self.task(task),
                 Act::Start(task, patience) => {
                     self.spans(patience);
                     self.task(task);

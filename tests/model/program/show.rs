@@ -11,7 +11,7 @@ pub(crate) fn readable(ms: u64) -> String {
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f)?;
+        writeln!(f, "\nlimits {:?}", self.limits)?;
         write_scope(f, &self.root, 0)
     }
 }
@@ -19,7 +19,8 @@ impl fmt::Debug for Program {
 fn write_scope(f: &mut fmt::Formatter<'_>, scope: &Scope, depth: usize) -> fmt::Result {
     let pad = "    ".repeat(depth);
     let policy = if scope.supervise { " supervise" } else { "" };
-    write!(f, "{pad}scope {}{policy}", scope.id)?;
+    let limit = scope.limit.map(|limit| format!(" limit={limit}")).unwrap_or_default();
+    write!(f, "{pad}scope {}{policy}{limit}", scope.id)?;
     for (what, span) in [("timeout", scope.timeout), ("grace", scope.grace)] {
         if let Some(span) = span {
             write!(f, " {what}={}", readable(span.ms))?;
@@ -37,6 +38,10 @@ fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Res
         match act {
             Act::Spawn(task) => {
                 write!(f, "spawn ")?;
+                write_task(f, task, depth)?;
+            }
+            Act::Reserve(task) => {
+                write!(f, "reserve, and spawn ")?;
                 write_task(f, task, depth)?;
             }
             Act::Start(task, patience) => {

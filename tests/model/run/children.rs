@@ -66,23 +66,13 @@ pub(super) fn attributes<'n, N>(mut builder: TaskBuilder<'n, Fault, N>, task: &T
 }
 
 pub(super) fn spawn<'n>(here: Here<'n, '_>, run: &Arc<Run>, task: &Task) -> Option<Handle<'n>> {
-    let scope = here.scope()?;
-    let (code, token, run) = (task.code.clone(), run.token(task.code.id), Arc::clone(run));
-    let id = code.id;
-    let child = match (task.kind, here) {
-        (Kind::Borrowed, Here::Body(nursery)) => {
-            attributes(nursery.task(), task).spawn_borrowed(frame(Here::Nothing, run, code, token, None))
-        }
-        (Kind::Plain | Kind::Borrowed, _) => {
-            attributes(scope.task(), task).spawn(frame(Here::Nothing, run, code, token, None))
-        }
-        (Kind::Daemon, _) => {
-            attributes(scope.task().daemon(), task).spawn(frame(Here::Nothing, run, code, token, None))
-        }
-        (Kind::With, _) => attributes(scope.task(), task)
-            .spawn_with(async move |n: &Scope<Fault>| frame(Here::Scope(n), run, code, token, None).await),
-    };
-    Some((id, child))
+    if let (Kind::Borrowed, Here::Body(nursery)) = (task.kind, here) {
+        let (code, token, run) = (task.code.clone(), run.token(task.code.id), Arc::clone(run));
+        let id = code.id;
+        let code = frame(Here::Nothing, run, code, token, None);
+        return Some((id, attributes(nursery.task(), task).spawn_borrowed(code)));
+    }
+    Some(spawn_from(here.scope()?.task(), run, task))
 }
 
 /// Starts a child, and waits for it to be ready, or to have ended without, or for as long as its starter's patience lasts.
@@ -128,4 +118,30 @@ fn starting<'n>(here: Here<'n, '_>, run: &Arc<Run>, task: &Task) -> Option<Start
             attributes(scope.task(), task).start_with(code)
         }
     })
+}
+
+/// Waits for a seat, and spawns a child on it.
+pub(super) async fn reserve<'n>(here: Here<'n, '_>, run: &Arc<Run>, frame: usize, task: &Task) -> Option<Handle<'n>> {
+    let Here::Body(nursery) = here else { return None };
+    match nursery.reserve().await {
+        Ok(permit) => Some(spawn_from(permit.task(), run, task)),
+        Err(cancelled) => {
+            run.add(Entry::Saw { frame, child: task.code.id, what: seen(&Failure::Cancelled(cancelled)) });
+            None
+        }
+    }
+}
+
+fn spawn_from<'n>(builder: TaskBuilder<'n, Fault>, run: &Arc<Run>, task: &Task) -> Handle<'n> {
+    let (code, token, run) = (task.code.clone(), run.token(task.code.id), Arc::clone(run));
+    let id = code.id;
+    let builder = if task.kind == Kind::Daemon { builder.daemon() } else { builder };
+    let builder = attributes(builder, task);
+    let child = match task.kind {
+        Kind::With => {
+            builder.spawn_with(async move |n: &Scope<Fault>| frame(Here::Scope(n), run, code, token, None).await)
+        }
+        _ => builder.spawn(frame(Here::Nothing, run, code, token, None)),
+    };
+    (id, child)
 }

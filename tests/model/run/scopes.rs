@@ -16,6 +16,9 @@ macro_rules! opened {
         if let Some(timeout) = $scope.timeout {
             builder = builder.timeout(Duration::from_millis(timeout.ms));
         }
+        if let Some(limit) = $scope.limit {
+            builder = builder.limit(&$run.limits[limit]);
+        }
         if let Some(grace) = $scope.grace {
             builder = builder.grace(Duration::from_millis(grace.ms));
         }

@@ -91,6 +91,7 @@ pub(super) async fn steps(
                 with_handle(&mut handles, run, code.id, act).await;
             }
             Act::Start(task, patience) => handles.extend(start(here, run, code.id, task, *patience).await),
+            Act::Reserve(task) => handles.extend(reserve(here, run, code.id, task).await),
             Act::Signal => {
                 if let Some(ready) = ready.take() {
                     ready.signal(());

@@ -124,6 +124,14 @@ impl Run {
         *unpoisoned(&self.ran).raised.entry(id).or_default() += 1;
     }
 
+    fn not_raised(&self, id: usize) {
+        let mut ran = unpoisoned(&self.ran);
+        let count = ran.raised.remove(&id).expect("it was raised") - 1;
+        if count > 0 {
+            ran.raised.insert(id, count);
+        }
+    }
+
     fn delivered(&self, id: usize) {
         *unpoisoned(&self.ran).delivered.entry(id).or_default() += 1;
     }

@@ -65,7 +65,15 @@ pub(super) fn shielded<'n>(
     Box::pin(async move {
         let program::Shield { limit, code, after } = shield;
         let (id, token) = (code.id, run.token(code.id));
-        let inside = sc_tokio::shield(Duration::from_millis(limit.ms), frame(here, Arc::clone(run), code, token, None));
+        let inside = async move {
+            let result = frame(here, Arc::clone(run), code, token, None).await;
+            if let Err(Fault::By(id)) = &result {
+                // A value up to now, which is dropped with the frame if that goes first.
+                run.not_raised(*id);
+            }
+            result
+        };
+        let inside = sc_tokio::shield(Duration::from_millis(limit.ms), inside);
         let result = AssertUnwindSafe(inside).catch_unwind().await;
         let result = result.map(|ended| ended.map_err(Fault::Cancelled).and_then(|result| result.map(drop)));
         let what = match &result {
@@ -73,7 +81,10 @@ pub(super) fn shielded<'n>(
             Ok(Err(fault)) => Seen::Error(fault.raised()),
             Err(payload) => Seen::Panic(number(&**payload).expect("a panic of the program")),
         };
-        run.add(Entry::Unshielded { frame: outer, code: id, what: run.deliver(what) });
+        if let Seen::Panic(id) = what {
+            run.delivered(id);
+        }
+        run.add(Entry::Unshielded { frame: outer, code: id, what });
         pause(after).await;
         result.unwrap_or_else(|payload| resume_unwind(payload))
     })

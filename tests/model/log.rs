@@ -43,6 +43,13 @@ pub(crate) enum Entry {
         code: usize,
         what: Seen,
     },
+    /// The result of a join: how it ended, and what it gave, in that order.
+    Joined {
+        frame: usize,
+        group: usize,
+        end: Decided,
+        given: Vec<Seen>,
+    },
     /// The outcome of a scope, as its opener got it; of the root nobody is the opener.
     Resolved {
         frame: Option<usize>,
@@ -66,9 +73,21 @@ pub(crate) enum Raised {
     Cancelled(String),
 }
 
+/// What became of a join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Decided {
+    Won,
+    Failed,
+    Empty,
+    TooFew,
+    Cancelled,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Seen {
     Value,
+    /// That of this frame.
+    ValueOf(usize),
     Error(Raised),
     Panic(usize),
     /// With the reason.
@@ -112,6 +131,7 @@ impl Log {
                 Entry::Saw { frame, .. }
                 | Entry::Tried { frame, .. }
                 | Entry::Unshielded { frame, .. }
+                | Entry::Joined { frame, .. }
                 | Entry::Resolved { frame: Some(frame), .. } => !dropped(*at, *frame),
                 _ => true,
             })

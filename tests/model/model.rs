@@ -8,6 +8,7 @@
 //! of a program, places and names, stragglers, and in which order the hook is told.
 
 mod frames;
+mod groups;
 mod leaks;
 mod limits;
 mod scopes;
@@ -16,9 +17,10 @@ mod starts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::groups::Joining;
 use self::limits::Limit;
-use crate::log::{At, Entry, How, Log, Raised, Seen, Summary};
-use crate::program::{Act, Code, End, Finalizer, Kind, Program, Scope, Shield, Span, Task};
+use crate::log::{At, Decided, Entry, How, Log, Raised, Seen, Summary};
+use crate::program::{self, Act, Code, End, Finalizer, Group, Kind, Program, Scope, Shield, Span, Task};
 
 /// Two things happen at one instant that are not connected: what follows depends on nobody's promise.
 #[derive(Debug)]
@@ -109,6 +111,8 @@ struct ScopeState<'p> {
     since: At,
     /// What a shield keeps out, and until when.
     pending: Option<(String, At)>,
+    /// The scope of a join.
+    join: Option<Joining<'p>>,
     /// Its time is over.
     unshielded: bool,
     /// The error that the code in a shield gave, a value to the shield.
@@ -196,6 +200,8 @@ enum Doing<'p> {
     Inside(usize, Then),
     /// About to go on with this result of a scope.
     Trying(At, Seen),
+    /// The body of a join: waits for its children.
+    Collecting,
     /// Part of a forgotten future.
     Leaked,
     Ended(Exit),
@@ -207,6 +213,8 @@ enum Then {
     DroppedAt(At),
     ForgottenAt(At),
     Try(At),
+    /// It learns what became of a join.
+    Learn,
     /// The child with a deadline of its own ends as its code did.
     Forward,
     /// It was cancelled from above, and waits for its own end.
@@ -374,6 +382,7 @@ impl World<'_> {
             || self.answer_somebody()
             || self.take_a_step()
             || self.lend_somebody()
+            || self.collect_somewhere()
             || self.drop_somebody_late()
         {}
     }

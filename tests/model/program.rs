@@ -91,6 +91,31 @@ pub(crate) enum Act {
     /// A child that was started says that it is ready; others do nothing.
     Signal,
     Shield(Box<Shield>),
+    /// A join, whose result is observed.
+    Group(Box<Group>),
+}
+
+/// Children of a join, and how it is set up.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) id: usize,
+    pub(crate) how: How,
+    pub(crate) parallel: bool,
+    /// How many run at once.
+    pub(crate) width: Option<usize>,
+    pub(crate) timeout: Option<Span>,
+    pub(crate) grace: Option<Span>,
+    pub(crate) members: Vec<Task>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    All,
+    Map,
+    ForEach,
+    Settle,
+    FirstOk,
+    Quorum(usize),
 }
 
 /// Code that is shielded for so long; its error is the frame's, after a while.
@@ -141,9 +166,16 @@ impl Code {
             }
             Act::Defer(finalizer) => finalizer.id,
             Act::Shield(shield) => shield.code.last_id(),
+            Act::Group(group) => group.last_id(),
             _ => self.id,
         });
         inside.max().unwrap_or(self.id).max(self.id)
+    }
+}
+
+impl Group {
+    pub(crate) fn last_id(&self) -> usize {
+        self.members.iter().map(|task| task.code.last_id()).max().unwrap_or(self.id)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The interpreter: a program on the real thing, in virtual time.
 
 mod children;
+mod groups;
 mod scopes;
 mod steps;
 
@@ -13,15 +14,16 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use sc_tokio::{
-    Cancelled, Child, Failure, Limit, Nursery, Outcome, Ready, Scope, ScopeEnd, Start, StartError, Supervise,
-    TaskBuilder, nursery,
+    Cancelled, Child, Failure, Limit, Nursery, Outcome, RaceError, Ready, Scope, ScopeEnd, Start, StartError,
+    Supervise, TaskBuilder, nursery,
 };
 use tokio::time::{Instant, sleep};
 
 use self::children::*;
+use self::groups::*;
 use self::scopes::*;
 use self::steps::*;
-use crate::log::{At, Entry, How, Log, Raised, Seen, Summary};
+use crate::log::{At, Decided, Entry, How, Log, Raised, Seen, Summary};
 use crate::program::{self, Act, Code, End, Finalizer, Kind, Program, Span, Step, Task};
 
 /// The error of every scope.
@@ -57,6 +59,8 @@ pub(crate) struct Ran {
     pub(crate) delivered: BTreeMap<usize, usize>,
     /// Values that live: captures and outputs of a frame, by its number.
     pub(crate) alive: BTreeMap<usize, usize>,
+    /// The numbers of joins that were dropped, first and last: what failed in them has been given to them, or would have been.
+    pub(crate) joins_dropped: Vec<(usize, usize)>,
     /// What lived when a scope had resolved that it was inside of: the scope, and whose captures or output.
     pub(crate) outlived: Vec<(usize, usize)>,
 }
@@ -92,6 +96,10 @@ pub(crate) fn run(program: &Program) -> Ran {
     *unpoisoned(&HOOKED) = None;
     let mut ran = std::mem::take(&mut *unpoisoned(&run.ran));
     ran.alive.retain(|_, count| *count > 0);
+    for (first, last) in std::mem::take(&mut ran.joins_dropped) {
+        ran.raised.retain(|id, _| !(first..=last).contains(id));
+        ran.delivered.retain(|id, _| !(first..=last).contains(id));
+    }
     if ran.raised != ran.delivered {
         ran.broken.push(format!("raised {:?}, but delivered {:?} (P4)", ran.raised, ran.delivered));
     }
@@ -159,6 +167,12 @@ impl Run {
 
 /// Something that a frame has captured, or its output.
 pub(crate) struct Token(Arc<Run>, usize);
+
+impl Token {
+    fn id(&self) -> usize {
+        self.1
+    }
+}
 
 impl Drop for Token {
     fn drop(&mut self) {

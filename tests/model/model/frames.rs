@@ -119,6 +119,7 @@ impl<'p> World<'p> {
             (Act::NestDropped(scope, after), _) => {
                 return self.enter(frame, scope, Then::DroppedAt(self.now + after.ms));
             }
+            (Act::Group(group), _) => return self.join(frame, group),
             (Act::Shield(shield), here) => return self.shield(frame, here, shield),
             (Act::NestForgotten(scope, after), _) => {
                 return self.enter(frame, scope, Then::ForgottenAt(self.now + after.ms));
@@ -299,6 +300,7 @@ impl<'p> World<'p> {
             self.drop_handle(child);
         }
         self.end_opened(frame);
+        let ending = self.hand_in(frame, ending);
         self.leak_output(frame);
         let scope = self.frames[frame].scope;
         if self.frames[frame].task.is_some() {

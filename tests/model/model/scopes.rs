@@ -63,6 +63,7 @@ impl<'p> World<'p> {
             cancelled_at: 0,
             since: 0,
             pending: None,
+            join: None,
             unshielded: false,
             carried: None,
             stop_at: 0,
@@ -152,8 +153,10 @@ impl<'p> World<'p> {
                 self.log(Entry::Tried { frame: id, scope, what: what.clone() });
                 self.frames[frame].doing = Doing::Trying(self.now + after, what);
             }
+            Then::Learn => self.learn(frame, scope),
             Then::Forward => {
                 let inherited = self.scopes[scope].cancelled.as_ref().is_some_and(|(_, inherited)| *inherited);
+                let is_shield = self.scopes[scope].settings.shield.is_some();
                 match self.scopes[scope].result() {
                     Seen::Value => {
                         if self.stops_at(frame).is_some_and(|at| at < self.now) {
@@ -163,7 +166,7 @@ impl<'p> World<'p> {
                         self.end(frame, carried.map_or(Ending::Value, Ending::Failed));
                     }
                     // The grace is a bound and not a wait, for an error as for a value.
-                    Seen::Cancelled(_) if inherited && self.scopes[scope].late.is_some() => {
+                    Seen::Cancelled(_) if inherited && !is_shield && self.scopes[scope].late.is_some() => {
                         let late = self.scopes[scope].late.clone().expect("as just seen");
                         self.end(frame, Ending::Failed(late));
                     }

@@ -73,6 +73,25 @@ fn start(depth: u32) -> BoxedStrategy<Act> {
         .boxed()
 }
 
+fn group(depth: u32) -> BoxedStrategy<Group> {
+    let how = prop_oneof![
+        2 => Just(How::All),
+        1 => Just(How::Map),
+        1 => Just(How::ForEach),
+        2 => Just(How::Settle),
+        2 => Just(How::FirstOk),
+        2 => (0..4_usize).prop_map(How::Quorum),
+    ];
+    let members = prop::collection::vec(code(depth), 0..=4);
+    (how, any::<bool>(), rarely(1..3_usize), rarely(span()), rarely(span()), members)
+        .prop_map(|(how, parallel, width, timeout, grace, members)| {
+            let kind = if parallel { Kind::Plain } else { Kind::Borrowed };
+            let member = |code| Task { kind, isolated: true, timeout: None, grace: None, shielded: None, code };
+            Group { id: 0, how, parallel, width, timeout, grace, members: members.into_iter().map(member).collect() }
+        })
+        .boxed()
+}
+
 fn act(depth: u32) -> BoxedStrategy<Act> {
     let small = prop_oneof![
         4 => any::<u8>().prop_map(Act::Await),
@@ -91,6 +110,7 @@ fn act(depth: u32) -> BoxedStrategy<Act> {
         8 => small,
         14 => task(depth - 1).prop_map(Act::Spawn),
         3 => start(depth - 1),
+        3 => group(depth - 1).prop_map(|group| Act::Group(Box::new(group))),
         2 => task(depth - 1).prop_map(Act::Reserve),
         2 => scope(depth - 1).prop_map(|scope| Act::Nest(Box::new(scope))),
         2 => (scope(depth - 1), span()).prop_map(|(scope, after)| Act::NestDropped(Box::new(scope), after)),
@@ -153,6 +173,12 @@ impl Numbers {
                     self.task(task);
                 }
                 Act::Nest(scope) => self.scope(scope),
+                Act::Group(group) => {
+                    group.id = self.codes;
+                    self.codes += 1;
+                    self.spans(group.timeout.iter_mut().chain(&mut group.grace));
+                    group.members.iter_mut().for_each(|task| self.task(task));
+                }
                 Act::Shield(shield) => {
                     self.spans([&mut shield.limit, &mut shield.after]);
                     self.code(&mut shield.code);

@@ -21,11 +21,7 @@ fn write_scope(f: &mut fmt::Formatter<'_>, scope: &Scope, depth: usize) -> fmt::
     let policy = if scope.supervise { " supervise" } else { "" };
     let limit = scope.limit.map(|limit| format!(" limit={limit}")).unwrap_or_default();
     write!(f, "{pad}scope {}{policy}{limit}", scope.id)?;
-    for (what, span) in [("timeout", scope.timeout), ("grace", scope.grace)] {
-        if let Some(span) = span {
-            write!(f, " {what}={}", readable(span.ms))?;
-        }
-    }
+    write_spans(f, [("timeout", scope.timeout), ("grace", scope.grace)])?;
     writeln!(f, " finalizer_timeout={}", readable(scope.finalizer_timeout.ms))?;
     write_code(f, &scope.body, depth + 1)
 }
@@ -61,6 +57,15 @@ fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Res
                 writeln!(f, "nest, and its error is mine after {}", readable(after.ms))?;
                 write_scope(f, scope, depth + 1)?;
             }
+            Act::Group(group) => {
+                write!(f, "join {}: {:?}{}", group.id, group.how, if group.parallel { " parallel" } else { "" })?;
+                if let Some(width) = group.width {
+                    write!(f, " limit={width}")?;
+                }
+                write_spans(f, [("timeout", group.timeout), ("grace", group.grace)])?;
+                writeln!(f)?;
+                group.members.iter().try_for_each(|task| write_code(f, &task.code, depth + 1))?;
+            }
             Act::Shield(shield) => {
                 let (limit, after) = (readable(shield.limit.ms), readable(shield.after.ms));
                 writeln!(f, "shield for {limit}, and its error is mine after {after}")?;
@@ -81,11 +86,16 @@ fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Res
 
 fn write_task(f: &mut fmt::Formatter<'_>, task: &Task, depth: usize) -> fmt::Result {
     write!(f, "{:?}{}", task.kind, if task.isolated { " isolated" } else { "" })?;
-    for (what, span) in [("timeout", task.timeout), ("grace", task.grace), ("shielded", task.shielded)] {
+    write_spans(f, [("timeout", task.timeout), ("grace", task.grace), ("shielded", task.shielded)])?;
+    writeln!(f)?;
+    write_code(f, &task.code, depth + 1)
+}
+
+fn write_spans<const N: usize>(f: &mut fmt::Formatter<'_>, spans: [(&str, Option<Span>); N]) -> fmt::Result {
+    for (what, span) in spans {
         if let Some(span) = span {
             write!(f, " {what}={}", readable(span.ms))?;
         }
     }
-    writeln!(f)?;
-    write_code(f, &task.code, depth + 1)
+    Ok(())
 }

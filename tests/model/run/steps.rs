@@ -124,6 +124,7 @@ pub(super) async fn steps(
                 }
             }
             Act::NestTried(scope, after) => nest_tried(run, code.id, (**scope).clone(), *after).await?,
+            Act::Group(group) => group_of(run, code.id, group).await,
             Act::Shield(shield) => shielded(here, run, code.id, (**shield).clone()).await?,
             Act::Defer(finalizer) => {
                 if let Some(scope) = here.scope() {

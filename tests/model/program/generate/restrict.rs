@@ -3,7 +3,8 @@
 use super::*;
 
 /// A scope that is forgotten is polled by nobody, so that nobody looks at its clocks (`docs/DESIGN.md`, "Limits"): it is given
-/// none, and neither is anything inside it. It is not limited either: what is leaked with a seat keeps it.
+/// none, and neither is anything inside it. It is not limited either: what is leaked with a seat keeps it. And joins are left
+/// out, so that what they hold of their results need not be followed.
 pub(super) fn forgotten(mut scope: Scope) -> Scope {
     unclock(&mut scope);
     scope
@@ -15,6 +16,7 @@ fn unclock(scope: &mut Scope) {
 }
 
 fn unclock_code(code: &mut Code) {
+    code.steps.retain(|step| !matches!(step.act, Act::Group(_)));
     for step in &mut code.steps {
         match &mut step.act {
             Act::Spawn(task) | Act::Start(task, _) | Act::Reserve(task) => {
@@ -56,7 +58,12 @@ fn limit_code(code: &mut Code) {
     let has_clock = |act: &Act| {
         matches!(
             act,
-            Act::Nest(_) | Act::NestDropped(..) | Act::NestTried(..) | Act::NestForgotten(..) | Act::Shield(_)
+            Act::Nest(_)
+                | Act::NestDropped(..)
+                | Act::NestTried(..)
+                | Act::NestForgotten(..)
+                | Act::Shield(_)
+                | Act::Group(_)
         )
     };
     code.steps.retain(|step| !has_clock(&step.act));

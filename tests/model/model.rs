@@ -11,6 +11,7 @@ mod frames;
 mod groups;
 mod leaks;
 mod limits;
+mod resources;
 mod scopes;
 mod shields;
 mod starts;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::groups::Joining;
 use self::limits::Limit;
 use crate::log::{At, Decided, Entry, How, Log, Raised, Seen, Summary};
-use crate::program::{self, Act, Code, End, Finalizer, Group, Kind, Program, Scope, Shield, Span, Task};
+use crate::program::{self, Act, Code, End, Finalizer, Group, Kind, Program, Resource, Scope, Shield, Span, Task};
 
 /// Two things happen at one instant that are not connected: what follows depends on nobody's promise.
 #[derive(Debug)]
@@ -159,6 +160,10 @@ struct Frame<'p> {
     handle_leaked: bool,
     start: Readiness,
     seat: Seat,
+    /// What releases what it acquires.
+    release: Option<&'p Finalizer>,
+    /// The resources it has a lease of, by what acquired them.
+    leases: Vec<usize>,
     /// A failure that waits for whoever joins.
     unclaimed: Option<Seen>,
 }
@@ -196,6 +201,7 @@ enum Doing<'p> {
     Starting(usize, Option<At>),
     /// Waits for a seat for this child.
     Reserving(&'p Task),
+    Acquiring(usize, &'p Resource),
     /// In a scope: which, and what happens then.
     Inside(usize, Then),
     /// About to go on with this result of a scope.

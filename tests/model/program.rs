@@ -93,6 +93,17 @@ pub(crate) enum Act {
     Shield(Box<Shield>),
     /// A join, whose result is observed.
     Group(Box<Group>),
+    Resource(Box<Resource>),
+}
+
+/// Something that is acquired, and released at the end of the scope.
+#[derive(Debug, Clone)]
+pub(crate) struct Resource {
+    /// What acquires it: an isolated child, shielded for as long as a finalizer may take.
+    pub(crate) acquire: Task,
+    pub(crate) release: Finalizer,
+    /// A share of it leaves the scope.
+    pub(crate) leaks: bool,
 }
 
 /// Children of a join, and how it is set up.
@@ -131,6 +142,8 @@ pub(crate) struct Finalizer {
     pub(crate) id: usize,
     pub(crate) takes: Span,
     pub(crate) end: End,
+    /// The number of what acquired the resource that it releases.
+    pub(crate) of: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +180,7 @@ impl Code {
             Act::Defer(finalizer) => finalizer.id,
             Act::Shield(shield) => shield.code.last_id(),
             Act::Group(group) => group.last_id(),
+            Act::Resource(resource) => resource.release.id,
             _ => self.id,
         });
         inside.max().unwrap_or(self.id).max(self.id)

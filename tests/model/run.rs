@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use sc_tokio::{
-    Cancelled, Child, Failure, Limit, Nursery, Outcome, RaceError, Ready, Scope, ScopeEnd, Start, StartError,
-    Supervise, TaskBuilder, nursery,
+    Cancelled, Child, Failure, Leaked, Lease, Limit, Nursery, Outcome, RaceError, Ready, Scope, ScopeEnd, Start,
+    StartError, Supervise, TaskBuilder, nursery,
 };
 use tokio::time::{Instant, sleep};
 
@@ -61,6 +61,8 @@ pub(crate) struct Ran {
     pub(crate) alive: BTreeMap<usize, usize>,
     /// The numbers of joins that were dropped, first and last: what failed in them has been given to them, or would have been.
     pub(crate) joins_dropped: Vec<(usize, usize)>,
+    /// Shares of resources that left their scopes.
+    leaked: Vec<Arc<Token>>,
     /// What lived when a scope had resolved that it was inside of: the scope, and whose captures or output.
     pub(crate) outlived: Vec<(usize, usize)>,
 }
@@ -96,6 +98,7 @@ pub(crate) fn run(program: &Program) -> Ran {
     *unpoisoned(&HOOKED) = None;
     let mut ran = std::mem::take(&mut *unpoisoned(&run.ran));
     ran.alive.retain(|_, count| *count > 0);
+    drop(std::mem::take(&mut ran.leaked));
     for (first, last) in std::mem::take(&mut ran.joins_dropped) {
         ran.raised.retain(|id, _| !(first..=last).contains(id));
         ran.delivered.retain(|id, _| !(first..=last).contains(id));

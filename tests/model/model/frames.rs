@@ -34,6 +34,10 @@ impl<'p> World<'p> {
                     self.answer(frame, child);
                     return true;
                 }
+                Doing::Acquiring(child, resource) if !self.is_live(child) => {
+                    self.answer_acquisition(frame, child, resource);
+                    return true;
+                }
                 Doing::Reserving(task) if self.answer_reservation(frame, task) => return true,
                 Doing::Starting(child, _) if self.answer_start(frame, child) => return true,
                 Doing::Inside(scope, then)
@@ -119,6 +123,8 @@ impl<'p> World<'p> {
             (Act::NestDropped(scope, after), _) => {
                 return self.enter(frame, scope, Then::DroppedAt(self.now + after.ms));
             }
+            (Act::Resource(resource), Some(scope)) => return self.acquire(frame, scope, resource),
+            (Act::Resource(_), None) => {}
             (Act::Group(group), _) => return self.join(frame, group),
             (Act::Shield(shield), here) => return self.shield(frame, here, shield),
             (Act::NestForgotten(scope, after), _) => {
@@ -194,6 +200,8 @@ impl<'p> World<'p> {
             handle_leaked: false,
             start,
             seat,
+            release: None,
+            leases: Vec::new(),
             unclaimed: None,
         };
         if self.scopes[scope].cancelled.is_some() {
@@ -274,6 +282,10 @@ impl<'p> World<'p> {
                 self.drop_handle(child);
                 None
             }
+            Doing::Acquiring(child, _) => {
+                self.drop_handle(child);
+                None
+            }
             Doing::Starting(child, _) => {
                 self.give_up(child);
                 None
@@ -301,6 +313,7 @@ impl<'p> World<'p> {
         }
         self.end_opened(frame);
         let ending = self.hand_in(frame, ending);
+        self.register_release(frame);
         self.leak_output(frame);
         let scope = self.frames[frame].scope;
         if self.frames[frame].task.is_some() {

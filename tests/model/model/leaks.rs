@@ -27,14 +27,18 @@ impl World<'_> {
         let doing = std::mem::replace(&mut self.frames[frame].doing, Doing::Leaked);
         match doing {
             Doing::Inside(scope, _) => self.forget(scope)?,
-            Doing::Awaiting(child) | Doing::Joining(child) | Doing::Stopping(child) | Doing::Starting(child, _) => {
-                self.leak_handle(child)
-            }
+            Doing::Awaiting(child)
+            | Doing::Joining(child)
+            | Doing::Stopping(child)
+            | Doing::Starting(child, _)
+            | Doing::Acquiring(child, _) => self.leak_handle(child),
             _ => {}
         }
         if let Some(code) = self.frames[frame].code {
             self.told.leaked.insert(code.id);
         }
+        let leases = std::mem::take(&mut self.frames[frame].leases);
+        self.told.leaked.extend(leases);
         for child in std::mem::take(&mut self.frames[frame].handles) {
             self.leak_handle(child);
         }

@@ -93,6 +93,8 @@ impl<'p> World<'p> {
             handle_leaked: false,
             start: Readiness::Spawned,
             seat: Seat::Unneeded,
+            release: None,
+            leases: Vec::new(),
             unclaimed: None,
         };
         self.scopes[scope].body = self.begin(body);
@@ -288,7 +290,7 @@ impl<'p> World<'p> {
             self.stop_daemon(scope, daemon);
         } else if let Some(finalizer) = self.scopes[scope].finalizers.pop() {
             self.keep_unclaimed(scope);
-            let told = self.scopes[scope].kind().to_owned();
+            let told = self.told_at_the_end(scope, finalizer);
             self.scopes[scope].finalizing = Some((finalizer, self.now));
             self.log(Entry::Finalizing { scope: self.number(scope), id: finalizer.id, told });
         } else {

@@ -22,7 +22,7 @@ fn end() -> BoxedStrategy<End> {
 }
 
 fn finalizer() -> impl Strategy<Value = Finalizer> {
-    (span(), end()).prop_map(|(takes, end)| Finalizer { id: 0, takes, end })
+    (span(), end()).prop_map(|(takes, end)| Finalizer { id: 0, takes, end, of: None })
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
@@ -73,6 +73,14 @@ fn start(depth: u32) -> BoxedStrategy<Act> {
         .boxed()
 }
 
+fn resource() -> impl Strategy<Value = Resource> {
+    (span(), end(), finalizer(), prop::bool::weighted(0.3)).prop_map(|(last, end, release, leaks)| {
+        let code = Code { id: 0, steps: Vec::new(), last, end };
+        let acquire = Task { kind: Kind::Plain, isolated: true, timeout: None, grace: None, shielded: None, code };
+        Resource { acquire, release, leaks }
+    })
+}
+
 fn group(depth: u32) -> BoxedStrategy<Group> {
     let how = prop_oneof![
         2 => Just(How::All),
@@ -110,6 +118,7 @@ fn act(depth: u32) -> BoxedStrategy<Act> {
         8 => small,
         14 => task(depth - 1).prop_map(Act::Spawn),
         3 => start(depth - 1),
+        2 => resource().prop_map(|resource| Act::Resource(Box::new(resource))),
         3 => group(depth - 1).prop_map(|group| Act::Group(Box::new(group))),
         2 => task(depth - 1).prop_map(Act::Reserve),
         2 => scope(depth - 1).prop_map(|scope| Act::Nest(Box::new(scope))),
@@ -146,6 +155,8 @@ struct Numbers {
     scopes: usize,
     codes: usize,
     spans: u64,
+    /// That of the scope around.
+    finalizer_timeout: Option<Span>,
 }
 
 impl Numbers {
@@ -153,7 +164,15 @@ impl Numbers {
         scope.id = self.scopes;
         self.scopes += 1;
         self.spans(scope.timeout.iter_mut().chain(&mut scope.grace).chain([&mut scope.finalizer_timeout]));
+        let outer = self.finalizer_timeout.replace(scope.finalizer_timeout);
         self.code(&mut scope.body);
+        self.finalizer_timeout = outer;
+    }
+
+    fn finalizer(&mut self, finalizer: &mut Finalizer) {
+        finalizer.id = self.codes;
+        self.codes += 1;
+        self.spans([&mut finalizer.takes]);
     }
 
     fn task(&mut self, task: &mut Task) {
@@ -187,10 +206,12 @@ impl Numbers {
                     self.spans([span]);
                     self.scope(scope);
                 }
-                Act::Defer(finalizer) => {
-                    finalizer.id = self.codes;
-                    self.codes += 1;
-                    self.spans([&mut finalizer.takes]);
+                Act::Defer(finalizer) => self.finalizer(finalizer),
+                Act::Resource(resource) => {
+                    resource.release.of = Some(self.codes);
+                    self.task(&mut resource.acquire);
+                    resource.acquire.shielded = self.finalizer_timeout;
+                    self.finalizer(&mut resource.release);
                 }
                 Act::Await(_)
                 | Act::Join(_)

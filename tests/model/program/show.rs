@@ -75,7 +75,14 @@ fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Res
                 writeln!(f, "nest, forgotten after {}", readable(after.ms))?;
                 write_scope(f, scope, depth + 1)?;
             }
-            Act::Defer(Finalizer { id, takes, end }) => {
+            Act::Resource(resource) => {
+                let Resource { acquire: Task { code, .. }, release, leaks } = &**resource;
+                let (acquired, released) = (readable(code.last.ms), readable(release.takes.ms));
+                write!(f, "resource {}: after {acquired} {:?}, ", code.id, code.end)?;
+                let leaks = if *leaks { ", leaks" } else { "" };
+                writeln!(f, "released by {}: after {released} {:?}{leaks}", release.id, release.end)?;
+            }
+            Act::Defer(Finalizer { id, takes, end, .. }) => {
                 writeln!(f, "defer {id}: after {} {end:?}", readable(takes.ms))?;
             }
             act => writeln!(f, "{act:?}")?,

@@ -90,29 +90,67 @@ pub(super) fn shielded<'n>(
     })
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "it is moved into the finalizer")]
+fn number_of(scope: &Scope<Fault>) -> usize {
+    scope.name().and_then(|name| name.parse().ok()).expect("scopes are named by their numbers")
+}
+
 pub(super) fn defer(scope: &Scope<Fault>, run: &Arc<Run>, finalizer: Finalizer) {
-    let run = Arc::clone(run);
-    let scope_id: usize = scope.name().and_then(|name| name.parse().ok()).expect("scopes are named by their numbers");
-    let token = run.token(finalizer.id);
-    scope.defer(async move |end: ScopeEnd| {
-        let _captured = token;
-        let Finalizer { id, takes, end: ends } = finalizer;
-        run.add(Entry::Finalizing { scope: scope_id, id, told: end.kind().to_string() });
-        let log = Arc::clone(&run);
-        let told = move |how| log.add(Entry::Finalized { scope: scope_id, id, how });
-        let mut guard = Guard { how: How::Dropped, told };
-        pause(takes).await;
-        guard.how = match ends {
-            End::Value => How::Value,
-            End::Error => How::Error,
-            End::Panic => How::Panic,
-        };
-        if ends != End::Value {
-            run.raised(id);
-        }
-        finish(ends, id)
-    });
+    let (run, scope_id, token) = (Arc::clone(run), number_of(scope), run.token(finalizer.id));
+    scope.defer(async move |end: ScopeEnd| finalize(run, scope_id, finalizer, end.kind().to_string(), token).await);
+}
+
+async fn finalize(
+    run: Arc<Run>,
+    scope: usize,
+    finalizer: Finalizer,
+    told: String,
+    captured: impl Send,
+) -> Result<(), Fault> {
+    let Finalizer { id, takes, end, .. } = finalizer;
+    run.add(Entry::Finalizing { scope, id, told });
+    let log = Arc::clone(&run);
+    let told = move |how| log.add(Entry::Finalized { scope, id, how });
+    let mut guard = Guard { how: How::Dropped, told };
+    pause(takes).await;
+    drop(captured);
+    guard.how = match end {
+        End::Value => How::Value,
+        End::Error => How::Error,
+        End::Panic => How::Panic,
+    };
+    if end != End::Value {
+        run.raised(id);
+    }
+    finish(end, id)
+}
+
+/// Acquires a resource; its release is a finalizer.
+pub(super) async fn acquire<'n>(
+    scope: &'n Scope<Fault>,
+    run: &Arc<Run>,
+    outer: usize,
+    resource: &program::Resource,
+) -> Option<Lease<'n, Token>> {
+    let code = resource.acquire.code.clone();
+    let (id, token) = (code.id, run.token(code.id));
+    let (finalizer, released) = (resource.release.clone(), run.token(resource.release.id));
+    let (by, scope_id) = (Arc::clone(run), number_of(scope));
+    let release = async move |resource: Result<Token, Leaked<Token>>, end: ScopeEnd| {
+        let told = format!("{}{}", end.kind(), if resource.is_err() { ", leaked" } else { "" });
+        finalize(by, scope_id, finalizer, told, (resource, released)).await
+    };
+    let code = frame(Here::Nothing, Arc::clone(run), code, token, None);
+    let acquired = AssertUnwindSafe(scope.resource(code, release)).catch_unwind().await;
+    let (what, lease) = match acquired {
+        Ok(Ok(lease)) => (Seen::Value, Some(lease)),
+        Ok(Err(fault)) => (Seen::Error(fault.raised()), None),
+        Err(payload) => (Seen::Panic(number(&*payload).expect("a panic of the program")), None),
+    };
+    if let (true, Some(lease)) = (resource.leaks, &lease) {
+        unpoisoned(&run.ran).leaked.push(lease.share());
+    }
+    run.add(Entry::Saw { frame: outer, child: id, what: run.deliver(what) });
+    lease
 }
 
 pub(super) fn summary(run: &Run, outcome: &Outcome<(), Fault>) -> Summary {

@@ -83,6 +83,7 @@ pub(super) async fn steps(
     mut ready: Option<Ready<()>>,
 ) -> Result<Token, Fault> {
     let mut handles: Vec<Handle<'_>> = Vec::new();
+    let mut leases = Vec::new();
     for Step { sleep, act } in &code.steps {
         pause(*sleep).await;
         match act {
@@ -124,6 +125,11 @@ pub(super) async fn steps(
                 }
             }
             Act::NestTried(scope, after) => nest_tried(run, code.id, (**scope).clone(), *after).await?,
+            Act::Resource(resource) => {
+                if let Some(scope) = here.scope() {
+                    leases.extend(acquire(scope, run, code.id, resource).await);
+                }
+            }
             Act::Group(group) => group_of(run, code.id, group).await,
             Act::Shield(shield) => shielded(here, run, code.id, (**shield).clone()).await?,
             Act::Defer(finalizer) => {

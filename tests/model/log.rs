@@ -93,6 +93,8 @@ pub(crate) enum Seen {
     /// With the reason.
     Cancelled(String),
     Owned,
+    /// What the handle of a task says that was stopped.
+    Aborted,
     /// `Child::cancel` says no more.
     Stopped,
     /// A child that was started has said that it is ready; one has ended without.

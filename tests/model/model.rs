@@ -7,6 +7,7 @@
 //! tasks, own policies, `cancel_on`, `set_deadline`, tokens, values, owned scopes, shutdown, the root
 //! of a program, places and names, stragglers, and in which order the hook is told.
 
+mod ambient;
 mod frames;
 mod groups;
 mod leaks;
@@ -164,6 +165,10 @@ struct Frame<'p> {
     release: Option<&'p Finalizer>,
     /// The resources it has a lease of, by what acquired them.
     leases: Vec<usize>,
+    /// Tasks whose handles it has.
+    tasks: Vec<usize>,
+    /// The error that a task gave, a value to its scope.
+    output: Option<Seen>,
     /// A failure that waits for whoever joins.
     unclaimed: Option<Seen>,
 }
@@ -202,6 +207,8 @@ enum Doing<'p> {
     /// Waits for a seat for this child.
     Reserving(&'p Task),
     Acquiring(usize, &'p Resource),
+    /// Waits for a task of its scope.
+    AwaitingTask(usize),
     /// In a scope: which, and what happens then.
     Inside(usize, Then),
     /// About to go on with this result of a scope.

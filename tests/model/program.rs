@@ -92,6 +92,12 @@ pub(crate) enum Act {
     Signal,
     Shield(Box<Shield>),
     /// A join, whose result is observed.
+    /// `sc_tokio::spawn`: a task of the frame's own scope, whichever that is.
+    Ambient(Task),
+    /// Awaits such a task, by a number as handles have.
+    JoinAmbient(u8),
+    /// `JoinHandle::abort`, and the handle is dropped.
+    Abort(u8),
     Group(Box<Group>),
     Resource(Box<Resource>),
 }
@@ -156,6 +162,8 @@ pub(crate) enum Kind {
     Borrowed,
     /// A daemon, without access to the scope.
     Daemon,
+    /// Of [`Act::Ambient`].
+    Ambient,
 }
 
 #[derive(Debug, Clone)]
@@ -173,7 +181,7 @@ impl Code {
     /// The greatest number in here.
     pub(crate) fn last_id(&self) -> usize {
         let inside = self.steps.iter().map(|step| match &step.act {
-            Act::Spawn(task) | Act::Start(task, _) | Act::Reserve(task) => task.code.last_id(),
+            Act::Spawn(task) | Act::Start(task, _) | Act::Reserve(task) | Act::Ambient(task) => task.code.last_id(),
             Act::Nest(scope) | Act::NestDropped(scope, _) | Act::NestTried(scope, _) | Act::NestForgotten(scope, _) => {
                 scope.body.last_id()
             }

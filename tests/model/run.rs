@@ -17,6 +17,7 @@ use sc_tokio::{
     Cancelled, Child, Failure, Leaked, Lease, Limit, Nursery, Outcome, RaceError, Ready, Scope, ScopeEnd, Start,
     StartError, Supervise, TaskBuilder, nursery,
 };
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use self::children::*;

@@ -34,6 +34,10 @@ impl<'p> World<'p> {
                     self.answer(frame, child);
                     return true;
                 }
+                Doing::AwaitingTask(child) if !self.is_live(child) => {
+                    self.answer_ambient(frame, child);
+                    return true;
+                }
                 Doing::Acquiring(child, resource) if !self.is_live(child) => {
                     self.answer_acquisition(frame, child, resource);
                     return true;
@@ -125,6 +129,9 @@ impl<'p> World<'p> {
             }
             (Act::Resource(resource), Some(scope)) => return self.acquire(frame, scope, resource),
             (Act::Resource(_), None) => {}
+            (Act::Ambient(task), _) => self.spawn_ambient(frame, task),
+            (Act::JoinAmbient(which), _) => return self.join_ambient(frame, *which),
+            (Act::Abort(which), _) => self.abort(frame, *which),
             (Act::Group(group), _) => return self.join(frame, group),
             (Act::Shield(shield), here) => return self.shield(frame, here, shield),
             (Act::NestForgotten(scope, after), _) => {
@@ -202,13 +209,15 @@ impl<'p> World<'p> {
             seat,
             release: None,
             leases: Vec::new(),
+            tasks: Vec::new(),
+            output: None,
             unclaimed: None,
         };
-        if self.scopes[scope].cancelled.is_some() {
+        if self.scopes[scope].cancelled.is_some() || self.scopes[scope].drained {
             // P7
             self.seen("a child refused");
             self.scopes[scope].counts[REFUSED] += 1;
-            self.scopes[scope].cut_short = true;
+            self.scopes[scope].cut_short |= self.scopes[scope].cancelled.is_some();
             child.doing = Doing::Ended(Exit::Cancelled(None));
             self.frames.push(child);
             return self.frames.len() - 1;
@@ -314,6 +323,7 @@ impl<'p> World<'p> {
         self.end_opened(frame);
         let ending = self.hand_in(frame, ending);
         self.register_release(frame);
+        let ending = self.keep_output(frame, ending);
         self.leak_output(frame);
         let scope = self.frames[frame].scope;
         if self.frames[frame].task.is_some() {

@@ -64,7 +64,8 @@ impl<'p> World<'p> {
         let ms = |span: Option<Span>| span.map(|span| span.ms);
         let settings = Settings {
             id: None,
-            supervise: true,
+            // A task that a child of it spawned fails the others.
+            supervise: !matches!(group.how, program::How::All | program::How::Map | program::How::ForEach),
             timeout: ms(group.timeout),
             grace: ms(group.grace),
             finalizer_timeout: 0,
@@ -85,6 +86,9 @@ impl<'p> World<'p> {
     /// A child of a join has ended: its failure is not its scope's.
     pub(super) fn hand_in(&mut self, child: usize, ending: Ending) -> Ending {
         let Frame { scope, task: Some(task), .. } = &self.frames[child] else { return ending };
+        if task.kind == Kind::Ambient {
+            return ending;
+        }
         let scope = &mut self.scopes[*scope];
         let late = scope.cancelled.is_some();
         let Some(join) = &mut scope.join else { return ending };
@@ -129,8 +133,9 @@ impl<'p> World<'p> {
         }
         if join.decided || (in_flight == 0 && (is_cancelled || join.started == members.len())) {
             self.end(body, Ending::Value);
+            // With everybody else in it, if there are losers.
             for child in self.members(scope) {
-                if self.frames[child].task.is_some() && self.is_live(child) {
+                if in_flight > 0 && self.frames[child].task.is_some() && self.is_live(child) {
                     self.seen("a loser of a join cancelled");
                     self.stop(child, "Requested");
                 }
@@ -142,6 +147,7 @@ impl<'p> World<'p> {
 
     /// A join has closed: what has ended and was not looked at counts as well.
     pub(super) fn learn(&mut self, frame: usize, scope: usize) {
+        let panic = self.scopes[scope].primary.clone();
         let cut = Seen::Cancelled(self.scopes[scope].reason_or("AwaitedChild"));
         let join = self.scopes[scope].join.as_mut().expect("it is the scope of a join");
         while !join.decided && !join.ends.is_empty() {
@@ -152,6 +158,10 @@ impl<'p> World<'p> {
         let values: Vec<_> = join.values().cloned().collect();
         let failures: Vec<_> = join.failures().cloned().collect();
         let (end, given) = match join.group.how {
+            // Of a task that somebody in it spawned.
+            _ if panic.is_some() && !(join.decided && !join.failed_late) => {
+                (Decided::Failed, panic.into_iter().collect())
+            }
             program::How::Settle => {
                 (Decided::Won, join.results.iter().map(|result| result.clone().unwrap_or(cut.clone())).collect())
             }

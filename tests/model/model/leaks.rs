@@ -31,11 +31,15 @@ impl World<'_> {
             | Doing::Joining(child)
             | Doing::Stopping(child)
             | Doing::Starting(child, _)
+            | Doing::AwaitingTask(child)
             | Doing::Acquiring(child, _) => self.leak_handle(child),
             _ => {}
         }
         if let Some(code) = self.frames[frame].code {
             self.told.leaked.insert(code.id);
+        }
+        for task in std::mem::take(&mut self.frames[frame].tasks) {
+            self.leak_handle(task);
         }
         let leases = std::mem::take(&mut self.frames[frame].leases);
         self.told.leaked.extend(leases);

@@ -95,6 +95,8 @@ impl<'p> World<'p> {
             seat: Seat::Unneeded,
             release: None,
             leases: Vec::new(),
+            tasks: Vec::new(),
+            output: None,
             unclaimed: None,
         };
         self.scopes[scope].body = self.begin(body);
@@ -159,13 +161,16 @@ impl<'p> World<'p> {
             Then::Forward => {
                 let inherited = self.scopes[scope].cancelled.as_ref().is_some_and(|(_, inherited)| *inherited);
                 let is_shield = self.scopes[scope].settings.shield.is_some();
-                match self.scopes[scope].result() {
+                let result = self.scopes[scope].result();
+                let own = self.scopes[scope].carried.take();
+                match result {
+                    // The code's own error is the child's, whatever became of its shield since.
+                    _ if own.is_some() => self.end(frame, own.map_or(Ending::Value, Ending::Failed)),
                     Seen::Value => {
                         if self.stops_at(frame).is_some_and(|at| at < self.now) {
                             self.seen("a shielded child went on after its stop");
                         }
-                        let carried = self.scopes[scope].carried.take();
-                        self.end(frame, carried.map_or(Ending::Value, Ending::Failed));
+                        self.end(frame, Ending::Value);
                     }
                     // The grace is a bound and not a wait, for an error as for a value.
                     Seen::Cancelled(_) if inherited && !is_shield && self.scopes[scope].late.is_some() => {

@@ -73,11 +73,14 @@ fn start(depth: u32) -> BoxedStrategy<Act> {
         .boxed()
 }
 
+fn bare(kind: Kind, isolated: bool, code: Code) -> Task {
+    Task { kind, isolated, timeout: None, grace: None, shielded: None, code }
+}
+
 fn resource() -> impl Strategy<Value = Resource> {
     (span(), end(), finalizer(), prop::bool::weighted(0.3)).prop_map(|(last, end, release, leaks)| {
         let code = Code { id: 0, steps: Vec::new(), last, end };
-        let acquire = Task { kind: Kind::Plain, isolated: true, timeout: None, grace: None, shielded: None, code };
-        Resource { acquire, release, leaks }
+        Resource { acquire: bare(Kind::Plain, true, code), release, leaks }
     })
 }
 
@@ -94,7 +97,7 @@ fn group(depth: u32) -> BoxedStrategy<Group> {
     (how, any::<bool>(), rarely(1..3_usize), rarely(span()), rarely(span()), members)
         .prop_map(|(how, parallel, width, timeout, grace, members)| {
             let kind = if parallel { Kind::Plain } else { Kind::Borrowed };
-            let member = |code| Task { kind, isolated: true, timeout: None, grace: None, shielded: None, code };
+            let member = |code| bare(kind, true, code);
             Group { id: 0, how, parallel, width, timeout, grace, members: members.into_iter().map(member).collect() }
         })
         .boxed()
@@ -109,6 +112,8 @@ fn act(depth: u32) -> BoxedStrategy<Act> {
         1 => any::<u8>().prop_map(Act::ForgetHandle),
         1 => Just(Act::Cancel),
         1 => Just(Act::CancelChildren),
+        2 => any::<u8>().prop_map(Act::JoinAmbient),
+        1 => any::<u8>().prop_map(Act::Abort),
         2 => finalizer().prop_map(Act::Defer),
     ];
     if depth == 0 {
@@ -118,6 +123,7 @@ fn act(depth: u32) -> BoxedStrategy<Act> {
         8 => small,
         14 => task(depth - 1).prop_map(Act::Spawn),
         3 => start(depth - 1),
+        3 => code(depth - 1).prop_map(|code| Act::Ambient(bare(Kind::Ambient, false, code))),
         2 => resource().prop_map(|resource| Act::Resource(Box::new(resource))),
         3 => group(depth - 1).prop_map(|group| Act::Group(Box::new(group))),
         2 => task(depth - 1).prop_map(Act::Reserve),
@@ -186,7 +192,7 @@ impl Numbers {
         for Step { sleep, act } in &mut code.steps {
             self.spans([sleep]);
             match act {
-                Act::Spawn(task) | Act::Reserve(task) => self.task(task),
+                Act::Spawn(task) | Act::Reserve(task) | Act::Ambient(task) => self.task(task),
                 Act::Start(task, patience) => {
                     self.spans(patience);
                     self.task(task);
@@ -220,7 +226,9 @@ impl Numbers {
                 | Act::ForgetHandle(_)
                 | Act::Cancel
                 | Act::CancelChildren
-                | Act::Signal => {}
+                | Act::Signal
+                | Act::JoinAmbient(_)
+                | Act::Abort(_) => {}
             }
         }
         self.spans([&mut code.last]);

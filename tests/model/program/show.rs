@@ -36,6 +36,7 @@ fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Res
                 write!(f, "spawn ")?;
                 write_task(f, task, depth)?;
             }
+            Act::Ambient(task) => write_task(f, task, depth)?,
             Act::Reserve(task) => {
                 write!(f, "reserve, and spawn ")?;
                 write_task(f, task, depth)?;

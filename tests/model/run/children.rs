@@ -109,7 +109,7 @@ fn starting<'n>(here: Here<'n, '_>, run: &Arc<Run>, task: &Task) -> Option<Start
     let (code, token, run) = (task.code.clone(), run.token(task.code.id), Arc::clone(run));
     let plain = |ready, run, code, token| frame(Here::Nothing, run, code, token, Some(ready));
     Some(match task.kind {
-        Kind::Plain | Kind::Borrowed => {
+        Kind::Plain | Kind::Borrowed | Kind::Ambient => {
             attributes(scope.task(), task).start(move |ready| plain(ready, run, code, token))
         }
         Kind::Daemon => attributes(scope.task().daemon(), task).start(move |ready| plain(ready, run, code, token)),
@@ -144,4 +144,38 @@ fn spawn_from<'n>(builder: TaskBuilder<'n, Fault>, run: &Arc<Run>, task: &Task) 
         _ => builder.spawn(frame(Here::Nothing, run, code, token, None)),
     };
     (id, child)
+}
+
+type AmbientTask = (usize, JoinHandle<Result<Token, Fault>>);
+
+pub(super) fn ambient(run: &Arc<Run>, task: &Task) -> AmbientTask {
+    let (code, token, run) = (task.code.clone(), run.token(task.code.id), Arc::clone(run));
+    let id = code.id;
+    let task = sc_tokio::spawn(async move {
+        let result = frame(Here::Nothing, Arc::clone(&run), code, token, None).await;
+        if let Err(Fault::By(id)) = &result {
+            // It belongs to whoever has the handle, and to nobody else.
+            run.not_raised(*id);
+        }
+        result
+    });
+    (id, task)
+}
+
+pub(super) async fn with_task(tasks: &mut Vec<AmbientTask>, run: &Run, frame: usize, act: &Act) {
+    let (Act::JoinAmbient(which) | Act::Abort(which)) = act else { return };
+    if tasks.is_empty() {
+        return;
+    }
+    let (child, task) = tasks.remove(usize::from(*which) % tasks.len());
+    if matches!(act, Act::Abort(_)) {
+        return task.abort();
+    }
+    let what = match task.await {
+        Ok(Ok(_)) => Seen::Value,
+        Ok(Err(fault)) => Seen::Error(fault.raised()),
+        Err(error) if error.is_panic() => Seen::Panic(number(&*error.into_panic()).expect("a panic of the program")),
+        Err(_) => Seen::Aborted,
+    };
+    run.add(Entry::Saw { frame, child, what });
 }

@@ -84,6 +84,7 @@ pub(super) async fn steps(
 ) -> Result<Token, Fault> {
     let mut handles: Vec<Handle<'_>> = Vec::new();
     let mut leases = Vec::new();
+    let mut tasks = Vec::new();
     for Step { sleep, act } in &code.steps {
         pause(*sleep).await;
         match act {
@@ -130,6 +131,8 @@ pub(super) async fn steps(
                     leases.extend(acquire(scope, run, code.id, resource).await);
                 }
             }
+            Act::Ambient(task) => tasks.push(ambient(run, task)),
+            Act::JoinAmbient(_) | Act::Abort(_) => with_task(&mut tasks, run, code.id, act).await,
             Act::Group(group) => group_of(run, code.id, group).await,
             Act::Shield(shield) => shielded(here, run, code.id, (**shield).clone()).await?,
             Act::Defer(finalizer) => {

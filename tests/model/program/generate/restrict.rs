@@ -19,7 +19,7 @@ fn unclock_code(code: &mut Code) {
     code.steps.retain(|step| !matches!(step.act, Act::Group(_)));
     for step in &mut code.steps {
         match &mut step.act {
-            Act::Spawn(task) | Act::Start(task, _) | Act::Reserve(task) => {
+            Act::Spawn(task) | Act::Start(task, _) | Act::Reserve(task) | Act::Ambient(task) => {
                 (task.timeout, task.grace) = (None, None);
                 unclock_code(&mut task.code);
             }

@@ -35,7 +35,7 @@ fn compare(program: &Program) -> Result<Option<model::Expected>, String> {
     let Ok(expected) = model::expected(program) else { return Ok(None) };
     let ran = run::run(program);
     let told = |why: String| format!("{why}\nran:\n{}expected:\n{}", ran.log, expected.log);
-    ran.log.differs_from(&expected.log, &expected.daemons).map_err(told)?;
+    ran.log.differs_from(&expected).map_err(told)?;
     if let Some((scope, id)) = ran.outlived.iter().find(|(_, id)| !expected.leaked.contains(id)) {
         return Err(told(format!("scope {scope} has resolved and {id} is alive (P1)")));
     }

@@ -35,6 +35,8 @@ pub(crate) struct Expected {
     pub(crate) daemons: BTreeMap<usize, usize>,
     /// Whose captures or output a forgotten future or handle owns.
     pub(crate) leaked: BTreeSet<usize>,
+    /// Children that began when they had a seat, and not when they were spawned.
+    pub(crate) seated: BTreeSet<usize>,
     /// How often each feature was used to some effect.
     pub(crate) seen: BTreeMap<String, u64>,
 }

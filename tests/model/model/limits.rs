@@ -105,7 +105,7 @@ impl<'p> World<'p> {
                 Waiter::Child(child) => {
                     self.seen("a queued child began");
                     self.frames[child].seat = Seat::Held;
-                    self.begin_code(child);
+                    self.begin_seated(child);
                 }
                 Waiter::Body(body, task) => {
                     self.seen("a reservation came to its turn");
@@ -113,6 +113,12 @@ impl<'p> World<'p> {
                 }
             }
         }
+    }
+
+    fn begin_seated(&mut self, child: usize) {
+        self.begin_code(child);
+        let id = self.id_of(child);
+        self.told.seated.insert(id);
     }
 
     fn still_wants(&self, waiter: Waiter<'_>) -> bool {
@@ -140,7 +146,7 @@ impl<'p> World<'p> {
                         .queue
                         .retain(|waiter| !matches!(waiter, Waiter::Child(queued) if *queued == child));
                     (self.frames[lender].seat, self.frames[child].seat) = (Seat::Lent(child), Seat::Held);
-                    self.begin_code(child);
+                    self.begin_seated(child);
                     return true;
                 }
                 (Seat::Lent(_), Some(_)) if self.told(lender) != Told::Nobody => {

@@ -138,7 +138,25 @@ fn act(depth: u32) -> BoxedStrategy<Act> {
 
 fn code(depth: u32) -> BoxedStrategy<Code> {
     let steps = prop::collection::vec((span(), act(depth)).prop_map(|(sleep, act)| Step { sleep, act }), 0..=3);
-    (steps, span(), end()).prop_map(|(steps, last, end)| Code { id: 0, steps, last, end }).boxed()
+    (steps, rarely((span(), any::<bool>())), span(), end())
+        .prop_map(|(mut steps, follow, last, end)| {
+            if let Some((sleep, first)) = follow {
+                steps.extend(use_of_last(&steps, first).map(|act| Step { sleep, act }));
+            }
+            Code { id: 0, steps, last, end }
+        })
+        .boxed()
+}
+
+/// Something to do with what was spawned last: few handles would be used otherwise.
+fn use_of_last(steps: &[Step], first: bool) -> Option<Act> {
+    steps.iter().rev().find_map(|step| match (&step.act, first) {
+        (Act::Ambient(_), true) => Some(Act::JoinAmbient(u8::MAX)),
+        (Act::Ambient(_), false) => Some(Act::Abort(u8::MAX)),
+        (Act::Spawn(_), true) => Some(Act::Await(u8::MAX)),
+        (Act::Spawn(_), false) => Some(Act::Join(u8::MAX)),
+        _ => None,
+    })
 }
 
 /// A random program.

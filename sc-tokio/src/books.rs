@@ -390,8 +390,13 @@ impl Books {
         }
         work.wake(self.waiters.take());
         for below in self.nested.iter().filter(|below| !below.by_daemon) {
-            let stop_at = below.opener.map_or_else(|| self.scope.stop_at(), |id| self.stop_at(id));
-            work.cancel_below(&below.node, cancelled, stop_at);
+            // A child that was told alone before, and has not looked since, has another reason to hand down (P6).
+            let alone = below.opener.and_then(|id| self.stops.told(id, false));
+            match (alone, below.opener) {
+                (Some(told), _) => work.cancel_below(&below.node, &told.cancelled, told.at.map(Instant::into_std)),
+                (None, Some(id)) => work.cancel_below(&below.node, cancelled, self.stop_at(id)),
+                (None, None) => work.cancel_below(&below.node, cancelled, self.scope.stop_at()),
+            }
         }
         work.notice(Notice::Cancelled { origin: node.origin().clone(), cancelled: cancelled.clone() });
         if self.owner != Owner::Future {

@@ -57,6 +57,20 @@ impl<T, E: Debug + Send + 'static> Ended<T, E> {
     }
 }
 
+impl<T, E> Ended<Result<T, E>, Cancelled> {
+    /// The result of the code of a child, where this is the shield around that. An error of the code's own is the child's,
+    /// whatever became of the shield while it waited for the rest of what is in it (P4).
+    pub(crate) fn into_result_of_shielded_child(self) -> Result<Result<T, E>, Failure<Cancelled>> {
+        if !matches!(self.outcome.value(), Some(Err(_))) {
+            return self.into_result();
+        }
+        let members = self.outcome.report().failed_members.clone();
+        let (output, failures) = self.outcome.into_parts();
+        crate::hook::all(self.node.origin(), members.into_iter().zip(failures));
+        Ok(output.expect("it has just been seen"))
+    }
+}
+
 impl<T, E> fmt::Debug for Ended<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ended").field("scope", &self.node.id()).finish_non_exhaustive()

@@ -1,0 +1,118 @@
+//! The port: accepting, connections, the orderly end.
+//!
+//! `axum::serve` bounds nothing: neither how long a client may take over a request's head, nor how long the last connection may hold
+//! up a shutdown. What it does instead is the forty lines below.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use futures::FutureExt;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use sc_tokio::{Cancelled, Ready, Supervise, scoped};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::log::log;
+use crate::rates;
+
+/// Connections that the system may have accepted when we stop to: as many as it keeps for us, and a few.
+const BACKLOG: usize = 4096;
+
+/// Why the service ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The port could not be opened.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The port.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It was cancelled before it was done.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// Opens the port, says which one it is, and serves until the program shuts down: then it accepts nobody else, answers what it has
+/// been asked, and returns when the last connection and the last job have ended.
+///
+/// How long that may take is the business of whoever runs the program.
+///
+/// # Errors
+///
+/// If the port cannot be opened, or the service is cancelled.
+///
+/// # Cancel safety
+///
+/// Dropping it closes all connections; the enclosing scope waits for what they have started.
+#[scoped(|n|, policy = Supervise, name = "service")]
+pub async fn serve(config: Config, ready: Ready<SocketAddr>) -> Result<(), ServeError> {
+    let address = config.listen;
+    let listening = async {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    let (listener, address) = listening.await.map_err(|error| ServeError::Listen { address, error })?;
+    let app = App::new(config);
+    n.task().name("refresher").until_shutdown().spawn(rates::refresh(Arc::clone(&app)));
+    ready.signal(address);
+    connections(listener, &app).await?;
+    // Nobody is left who could start another one.
+    app.jobs.close();
+    app.jobs.wait().await;
+    Ok(())
+}
+
+/// Serves connections until the program shuts down, and waits for the last.
+#[scoped(|n|, policy = Supervise, name = "connections")]
+async fn connections(listener: TcpListener, app: &Arc<App>) -> Result<(), Cancelled> {
+    let (router, head_timeout) = (app.router(), app.config.head_timeout);
+    let serve = |stream| drop(n.task().name("connection").spawn(connection(stream, router.clone(), head_timeout)));
+    loop {
+        tokio::select! {
+            biased;
+            () = sc_tokio::shutting_down() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => serve(stream),
+                // Too many open files, for instance: that may pass. Who was to be accepted has gone, or waits.
+                Err(error) => {
+                    log(format_args!("cannot accept: {error}"));
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+    // To those whom the system has accepted in our name, somebody has said that we are there.
+    for _ in 0..BACKLOG {
+        let Some(Ok((stream, _))) = listener.accept().now_or_never() else { break };
+        serve(stream);
+    }
+    Ok(())
+}
+
+/// Serves one client. A request that it leaves in the middle is dropped by hyper; what the request has started ends before this does.
+#[scoped]
+async fn connection(stream: TcpStream, router: Router, head_timeout: Duration) {
+    // Of use to small answers, and no matter if it fails.
+    let _ = stream.set_nodelay(true);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    // How a client breaks off is its own business.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = sc_tokio::shutting_down() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}

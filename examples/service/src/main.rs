@@ -37,7 +37,7 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     nursery!(async |n| {
         let config = Config { listen: options.address, ..Config::new(shop::start(n).await?) };
-        let served = n.start(|ready| async { Ok(server::serve(config, ready).await?) }).await;
+        let served = n.task().name("service").start(|ready| async { Ok(server::serve(config, ready).await?) }).await;
         let (address, _service) = served.map_err(StartError::into_error)?;
         n.task().name("signals").daemon().spawn(shut_down_on_signal());
         say(&mut io::stdout(), format_args!("listening on http://{address}"));

@@ -74,8 +74,8 @@ struct Slot(Weak<Shared>);
 
 impl Pool {
     /// A pool of at most `size` connections, each opened when it is needed first.
-    pub fn new(upstream: SocketAddr, size: usize) -> Self {
-        let scope = OwnedScope::builder().named("pool").policy(Supervise).open();
+    pub fn new(name: &str, upstream: SocketAddr, size: usize) -> Self {
+        let scope = OwnedScope::builder().named(format!("connections to {name}")).policy(Supervise).open();
         Self { shared: Arc::new(Shared { upstream, size, state: Mutex::default(), scope }) }
     }
 

@@ -10,20 +10,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures::FutureExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sc_tokio::{Cancelled, Ready, Supervise, scoped};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 
 use crate::app::App;
 use crate::config::Config;
 use crate::log::log;
 use crate::rates;
 
-/// Connections that the system may have accepted when we stop to: as many as it keeps for us, and a few.
+/// How many connections the system may have accepted when we stop to: not fewer than it keeps for us.
 const BACKLOG: usize = 4096;
+
+/// How long somebody who has connected may still begin to ask when the shutdown begins.
+const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// Why the service ended.
 #[derive(Debug, thiserror::Error)]
@@ -86,15 +89,17 @@ async fn connections(listener: TcpListener, app: &Arc<App>) -> Result<(), Cancel
                 // Too many open files, for instance: that may pass. Who was to be accepted has gone, or waits.
                 Err(error) => {
                     log(format_args!("cannot accept: {error}"));
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    sleep(Duration::from_millis(100)).await;
                 }
             },
         }
     }
     // To those whom the system has accepted in our name, somebody has said that we are there.
-    for _ in 0..BACKLOG {
-        let Some(Ok((stream, _))) = listener.accept().now_or_never() else { break };
-        serve(stream);
+    let accepted = listener.into_std().map(|listener| std::iter::from_fn(move || listener.accept().ok()));
+    for (stream, _) in accepted.into_iter().flatten().take(BACKLOG) {
+        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+            serve(stream);
+        }
     }
     Ok(())
 }
@@ -102,6 +107,9 @@ async fn connections(listener: TcpListener, app: &Arc<App>) -> Result<(), Cancel
 /// Serves one client. A request that it leaves in the middle is dropped by hyper; what the request has started ends before this does.
 #[scoped]
 async fn connection(stream: TcpStream, router: Router, head_timeout: Duration) {
+    if !says_something(&stream, head_timeout).await {
+        return;
+    }
     // Of use to small answers, and no matter if it fails.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
@@ -111,8 +119,23 @@ async fn connection(stream: TcpStream, router: Router, head_timeout: Duration) {
     let mut connection = pin!(connection);
     // How a client breaks off is its own business.
     tokio::select! {
+        biased;
         _ = connection.as_mut() => return,
         () = sc_tokio::shutting_down() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
+}
+
+/// Waits for the first byte. hyper, told to shut down, would hang up on a client whose request is still on its way.
+async fn says_something(stream: &TcpStream, patience: Duration) -> bool {
+    let last_call = async {
+        sc_tokio::shutting_down().await;
+        sleep(LAST_CALL).await;
+    };
+    tokio::select! {
+        biased;
+        readable = stream.readable() => readable.is_ok(),
+        () = last_call => false,
+        () = sleep(patience) => false,
+    }
 }

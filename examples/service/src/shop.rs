@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::config::Upstreams;
 use crate::stand_in::{self, Reply};
+use crate::wire::HELLO;
 
 /// How long the shop's services take to greet.
 const GREETING: Duration = Duration::from_millis(5);
@@ -35,12 +36,17 @@ const GREETING: Duration = Duration::from_millis(5);
 pub async fn start<E: Debug + Send + 'static>(n: &Scope<E>) -> io::Result<Upstreams> {
     let (payments, requests) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(0)));
     Ok(Upstreams {
-        catalog: stand_in::start(n, "catalog", GREETING, catalog).await?.address,
-        reviews: stand_in::start(n, "reviews", GREETING, reviews).await?.address,
-        payments: stand_in::start(n, "payments", GREETING, move |charge| pay(charge, &payments)).await?.address,
-        mail: stand_in::start(n, "mail", GREETING, |_| Reply::value(&Value::Null)).await?.address,
-        rates: stand_in::start(n, "exchange", GREETING, move |_| rates(&requests)).await?.address,
+        catalog: stand_in::start(n, "catalog", greeting(catalog)).await?.address,
+        reviews: stand_in::start(n, "reviews", greeting(reviews)).await?.address,
+        payments: stand_in::start(n, "payments", greeting(move |charge| pay(charge, &payments))).await?.address,
+        mail: stand_in::start(n, "mail", greeting(|_| Reply::value(&Value::Null))).await?.address,
+        rates: stand_in::start(n, "exchange", greeting(move |_| rates(&requests))).await?.address,
     })
+}
+
+/// A connection to a service takes a moment to open.
+fn greeting<A: Fn(&str) -> Reply + Clone>(answer: A) -> impl Fn(&str) -> Reply + Clone {
+    move |question| if question == HELLO { Reply::welcome().after(GREETING) } else { answer(question) }
 }
 
 fn catalog(question: &str) -> Reply {

@@ -1,17 +1,20 @@
 //! The other services: real servers on real ports, in this program, so that the example runs by itself.
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use sc_tokio::{Scope, Supervise, nursery};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Upstreams;
-use crate::wire::{HELLO, WELCOME};
+use crate::wire::WELCOME;
 
 /// A service that is running.
 #[derive(Debug)]
@@ -25,21 +28,25 @@ pub struct StandIn {
 /// What a service has lived through.
 #[derive(Debug, Default)]
 pub struct Seen {
-    greeted: AtomicUsize,
     asked: AtomicUsize,
     answered: AtomicUsize,
     abandoned: AtomicUsize,
 }
 
 /// What to answer, and when.
-#[derive(Debug, Clone)]
 pub struct Reply {
     /// `None`: hang up instead.
     line: Option<String>,
-    after: Duration,
+    /// `None`: at once.
+    when: Option<BoxFuture<'static, ()>>,
 }
 
 impl Reply {
+    /// The answer to [`HELLO`](crate::wire::HELLO).
+    pub fn welcome() -> Self {
+        Self::line(WELCOME.to_owned())
+    }
+
     /// A value, as JSON.
     pub fn value(value: &serde_json::Value) -> Self {
         Self::line(format!("ok {value}"))
@@ -55,29 +62,37 @@ impl Reply {
         Self::line(format!("error {text}"))
     }
 
+    /// Whatever it says.
+    pub const fn line(line: String) -> Self {
+        Self { line: Some(line), when: None }
+    }
+
     /// No answer at all.
     pub const fn hang_up() -> Self {
-        Self { line: None, after: Duration::ZERO }
+        Self { line: None, when: None }
     }
 
-    /// Whatever it is, later.
+    /// The same answer, later.
     #[must_use]
-    pub fn after(self, after: Duration) -> Self {
-        Self { after, ..self }
+    pub fn after(self, time: Duration) -> Self {
+        self.when(tokio::time::sleep(time))
     }
 
-    const fn line(line: String) -> Self {
-        Self { line: Some(line), after: Duration::ZERO }
+    /// The same answer, when something else has happened.
+    #[must_use]
+    pub fn when(self, event: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { when: Some(event.boxed()), ..self }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("line", &self.line).finish_non_exhaustive()
     }
 }
 
 impl Seen {
-    /// Connections that were greeted.
-    pub fn greeted(&self) -> usize {
-        self.greeted.load(Relaxed)
-    }
-
-    /// Questions.
+    /// Questions, greetings included.
     pub fn asked(&self) -> usize {
         self.asked.load(Relaxed)
     }
@@ -93,8 +108,8 @@ impl Seen {
     }
 }
 
-/// Starts a service that takes `greeting` to greet and `answer` to everything else. It is there for as long as others are in the
-/// scope.
+/// Starts a service that answers every line with what `answer` says; [`HELLO`](crate::wire::HELLO) comes first. It is there for as long as others are in
+/// the scope.
 ///
 /// # Errors
 ///
@@ -103,14 +118,14 @@ impl Seen {
 /// # Cancel safety
 ///
 /// Dropping it starts nothing.
-pub async fn start<E, A>(n: &Scope<E>, name: &'static str, greeting: Duration, answer: A) -> io::Result<StandIn>
+pub async fn start<E, A>(n: &Scope<E>, name: &'static str, answer: A) -> io::Result<StandIn>
 where
-    E: std::fmt::Debug + Send + 'static,
+    E: fmt::Debug + Send + 'static,
     A: Fn(&str) -> Reply + Clone + Send + Sync + 'static,
 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let stand_in = StandIn { address: listener.local_addr()?, seen: Arc::default() };
-    n.task().name(name).daemon().spawn(serve(listener, Arc::clone(&stand_in.seen), greeting, answer));
+    n.task().name(name).daemon().spawn(serve(listener, Arc::clone(&stand_in.seen), answer));
     Ok(stand_in)
 }
 
@@ -120,44 +135,35 @@ pub const fn nowhere() -> Upstreams {
     Upstreams { catalog: nobody, reviews: nobody, payments: nobody, mail: nobody, rates: nobody }
 }
 
-async fn serve<A>(listener: TcpListener, seen: Arc<Seen>, greeting: Duration, answer: A)
+async fn serve<A>(listener: TcpListener, seen: Arc<Seen>, answer: A)
 where
     A: Fn(&str) -> Reply + Clone + Send + Sync + 'static,
 {
-    let served = nursery!(async |n| -> io::Result<()> {
+    let conversations = nursery!(async |n| -> io::Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
             let (seen, answer) = (Arc::clone(&seen), answer.clone());
             n.spawn(async move {
                 // Who has gone is not told why.
-                let _ = conversation(stream, &seen, greeting, answer).await;
+                let _ = conversation(stream, &seen, answer).await;
             });
         }
     });
-    if let Err(error) = served.policy(Supervise).await {
+    if let Err(error) = conversations.named("conversations").policy(Supervise).await {
         crate::log::log(format_args!("a stand-in has ended: {error}"));
     }
 }
 
-async fn conversation(
-    mut stream: TcpStream,
-    seen: &Seen,
-    greeting: Duration,
-    answer: impl Fn(&str) -> Reply,
-) -> io::Result<()> {
+async fn conversation(mut stream: TcpStream, seen: &Seen, answer: impl Fn(&str) -> Reply) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (read, mut write) = stream.split();
     let mut lines = BufReader::new(read).lines();
     while let Some(question) = lines.next_line().await? {
-        let (reply, counted) = if question == HELLO {
-            (Reply::line(WELCOME.to_owned()).after(greeting), &seen.greeted)
-        } else {
-            seen.asked.fetch_add(1, Relaxed);
-            (answer(&question), &seen.answered)
-        };
-        if !reply.after.is_zero() {
+        seen.asked.fetch_add(1, Relaxed);
+        let reply = answer(&question);
+        if let Some(time) = reply.when {
             tokio::select! {
-                () = tokio::time::sleep(reply.after) => {}
+                () = time => {}
                 // Nobody asks twice at the same time: the asker has hung up.
                 _ = lines.next_line() => {
                     seen.abandoned.fetch_add(1, Relaxed);
@@ -167,7 +173,7 @@ async fn conversation(
         }
         let Some(line) = reply.line else { return Ok(()) };
         write.write_all(format!("{line}\n").as_bytes()).await?;
-        counted.fetch_add(1, Relaxed);
+        seen.answered.fetch_add(1, Relaxed);
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub struct Upstream {
 impl Upstream {
     /// The service at an address, by the name under which it is told of.
     pub fn new(name: &'static str, address: SocketAddr, connections: usize) -> Self {
-        Self { name, pool: Pool::new(address, connections) }
+        Self { name, pool: Pool::new(name, address, connections) }
     }
 
     /// Asks it; `None` if there is no such thing.

@@ -49,5 +49,5 @@ pub async fn status(State(app): State<Arc<App>>) -> Json<Value> {
 
 /// `GET /tree`: the scopes and tasks that are alive, as text.
 pub async fn tree() -> String {
-    format!("{}\n", sc_tokio::tree())
+    sc_tokio::tree().to_string()
 }

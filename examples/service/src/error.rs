@@ -1,10 +1,12 @@
 //! What a client is told when something is wrong.
 
+use std::fmt::Display;
+
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use sc_tokio::{Cancelled, Failure, Reason};
+use sc_tokio::{Cancelled, Reason};
 use serde_json::json;
 
 use crate::deadline::BadDeadline;
@@ -44,6 +46,11 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// That a service has failed.
+    pub fn upstream(name: &'static str, error: &dyn Display) -> Self {
+        Self::Upstream { name, error: error.to_string() }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -70,16 +77,6 @@ impl ApiError {
                 _ => Self::Internal.to_string(),
             },
             told => told.to_string(),
-        }
-    }
-}
-
-impl From<Failure<ApiError>> for ApiError {
-    fn from(failure: Failure<ApiError>) -> Self {
-        match failure {
-            Failure::Error(error) => error,
-            Failure::Cancelled(cancelled) => cancelled.into(),
-            _ => Self::Internal,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Asking another service.
 
+use std::io;
 use std::net::SocketAddr;
 
 use serde::de::DeserializeOwned;
@@ -30,19 +31,28 @@ impl Upstream {
     ///
     /// Dropping it closes the connection, which tells the upstream; the pool opens another one when it needs to.
     pub async fn ask<T: DeserializeOwned>(&self, question: &str) -> Result<Option<T>, ApiError> {
-        let failed = |error: &dyn std::fmt::Display| ApiError::Upstream { name: self.name, error: error.to_string() };
-        let mut connection = self.pool.get().await.map_err(|error| failed(&error))?;
-        let answer = connection.ask(question).await.map_err(|error| failed(&error))?;
-        match answer.split_once(' ') {
-            Some(("ok", value)) => serde_json::from_str(value).map(Some).map_err(|error| failed(&error)),
-            Some(("error", text)) => Err(failed(&text)),
-            _ if answer == "none" => Ok(None),
-            _ => Err(failed(&"an answer that is none")),
-        }
+        let failed = |error: io::Error| ApiError::upstream(self.name, &error);
+        let mut connection = self.pool.get().await.map_err(failed)?;
+        let answer = connection.ask(question).await.map_err(failed)?;
+        read(self.name, &answer)
     }
 
     /// How its connections are occupied.
     pub fn occupancy(&self) -> Occupancy {
         self.pool.occupancy()
+    }
+}
+
+/// What an upstream's answer means: a value, or that there is none.
+///
+/// # Errors
+///
+/// [`ApiError::Upstream`] if it refuses, or gives what nobody asked for.
+pub fn read<T: DeserializeOwned>(name: &'static str, answer: &str) -> Result<Option<T>, ApiError> {
+    match answer.split_once(' ') {
+        Some(("ok", value)) => serde_json::from_str(value).map(Some).map_err(|error| ApiError::upstream(name, &error)),
+        Some(("error", text)) => Err(ApiError::upstream(name, &text)),
+        _ if answer == "none" => Ok(None),
+        _ => Err(ApiError::upstream(name, &"an answer that is none")),
     }
 }

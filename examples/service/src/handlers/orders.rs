@@ -17,8 +17,10 @@ use crate::orders::{Order, Paying, Receipt};
 /// What a client sends.
 #[derive(Debug, Deserialize)]
 pub struct NewOrder {
-    product: u32,
-    email: String,
+    /// What is bought.
+    pub product: u32,
+    /// Who is told.
+    pub email: String,
 }
 
 /// How far an order has come.

@@ -24,11 +24,13 @@ pub struct Product {
 /// The answer.
 #[derive(Debug, Serialize)]
 pub struct Page {
+    /// What is sold.
     #[serde(flatten)]
-    product: Product,
-    reviews: Option<Vec<String>>,
+    pub product: Product,
+    /// What people say about it.
+    pub reviews: Option<Vec<String>>,
     /// The parts that are not there, since whoever knows them was late or failed.
-    missing: Vec<&'static str>,
+    pub missing: Vec<&'static str>,
 }
 
 /// The product, and what people say about it if that can be had in time.

@@ -18,7 +18,8 @@ pub const PARTS: u32 = 3;
 /// What is searched for.
 #[derive(Debug, Deserialize)]
 pub struct Search {
-    r#for: String,
+    /// A part of the name.
+    pub r#for: String,
 }
 
 /// The names of the products that match, from all parts of the catalog.

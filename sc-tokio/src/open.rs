@@ -170,6 +170,10 @@ fn make(setup: &mut Setup, runtime: Handle, now: Instant) -> (Arc<Node>, bool) {
     let has_deadline = scope.deadline().is_some();
     let mut books = Books::new(scope, judge);
     books.finalizer_timeout = FINALIZER_TIMEOUT;
+    let is_root = options.as_ref().is_some_and(|options| options.root);
+    if is_root || crate::root::is_any_explicit() {
+        books.present.keep_ages(now);
+    }
     let mut fixed = Fixed::default();
     if let Some(options) = options {
         books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);
@@ -205,21 +209,15 @@ fn own_deadline(options: &Options, origin: &Origin, now: Instant) -> Option<Dead
 fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
     let Opener { node: frame_scope, who, in_future } = opener;
     let (who, in_future) = (*who, *in_future);
-    let daemon = match who {
-        Who::Child { id, daemon: true } if !frame_scope.is_closed() => Some(id),
-        _ => None,
-    };
+    let daemon = who.as_child().filter(|(_, daemon)| *daemon && !frame_scope.is_closed()).map(|(id, _)| id);
     let by_daemon = daemon.is_some();
-    let at_top = who == Who::Body && !in_future;
+    let at_top = who == Who::BODY && !in_future;
     if is_shield && !at_top {
         node.shields(opener);
     }
     // What a daemon opens does not keep the scope from draining, or the daemon would never be stopped.
     let (parent, hold) = if by_daemon { (Arc::clone(frame_scope), None) } else { nearest_live(frame_scope) };
-    let opener = match who {
-        Who::Child { id, .. } if Arc::ptr_eq(&parent, frame_scope) => Some(id),
-        _ => None,
-    };
+    let opener = who.as_child().filter(|_| Arc::ptr_eq(&parent, frame_scope)).map(|(id, _)| id);
     let (slot, has_deadline, in_turn, cancelled) = {
         let mut books = parent.books();
         let below = Below {
@@ -263,7 +261,7 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
 /// What a member was told, until when it may go on, and since when it is cancelled: a child that was stopped alone hands that
 /// down, too.
 fn told_alone(scope: &Arc<Node>, who: Who) -> Option<(Cancelled, Option<std::time::Instant>, Option<Instant>)> {
-    let Who::Child { id, daemon } = who else { return None };
+    let (id, daemon) = who.as_child()?;
     if !scope.has_stops() {
         return None;
     }

@@ -25,7 +25,7 @@ use crate::rates;
 /// How many connections the system may have accepted when we stop to: not fewer than it keeps for us.
 const BACKLOG: usize = 4096;
 
-/// How long somebody who has connected may still begin to ask when the shutdown begins.
+/// How long somebody who has connected may still begin to ask when the drain begins.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// Why the service ended.
@@ -44,10 +44,10 @@ pub enum ServeError {
     Cancelled(#[from] Cancelled),
 }
 
-/// Opens the port, says which one it is, and serves until the program shuts down: then it accepts nobody else, answers what it has
-/// been asked, and returns when the last connection and the last job have ended.
+/// Opens the port, says which one it is, and serves until the drain of the program's shutdown begins: then it accepts nobody else, answers
+/// what it has been asked, and returns when the last connection and the last job have ended.
 ///
-/// How long that may take is the business of whoever runs the program.
+/// How long that may take is said where the program is started (`#[sc_tokio::main(drain = ..)]`).
 ///
 /// # Errors
 ///
@@ -75,7 +75,7 @@ pub async fn serve(config: Config, ready: Ready<SocketAddr>) -> Result<(), Serve
     Ok(())
 }
 
-/// Serves connections until the program shuts down, and waits for the last.
+/// Serves connections until the drain begins, and waits for the last.
 #[scoped(|n|, policy = Supervise, name = "connections")]
 async fn connections(listener: TcpListener, app: &Arc<App>) -> Result<(), Cancelled> {
     let (router, head_timeout) = (app.router(), app.config.head_timeout);
@@ -83,7 +83,7 @@ async fn connections(listener: TcpListener, app: &Arc<App>) -> Result<(), Cancel
     loop {
         tokio::select! {
             biased;
-            () = sc_tokio::shutting_down() => break,
+            () = sc_tokio::drain_begins() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => serve(stream),
                 // Too many open files, for instance: that may pass. Who was to be accepted has gone, or waits.
@@ -121,7 +121,7 @@ async fn connection(stream: TcpStream, router: Router, head_timeout: Duration) {
     tokio::select! {
         biased;
         _ = connection.as_mut() => return,
-        () = sc_tokio::shutting_down() => connection.as_mut().graceful_shutdown(),
+        () = sc_tokio::drain_begins() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }
@@ -129,7 +129,7 @@ async fn connection(stream: TcpStream, router: Router, head_timeout: Duration) {
 /// Waits for the first byte. hyper, told to shut down, would hang up on a client whose request is still on its way.
 async fn says_something(stream: &TcpStream, patience: Duration) -> bool {
     let last_call = async {
-        sc_tokio::shutting_down().await;
+        sc_tokio::drain_begins().await;
         sleep(LAST_CALL).await;
     };
     tokio::select! {

@@ -1,11 +1,23 @@
 //! A panic of a task is in its handle, and the places that panics name are the caller's.
 
 use std::cell::RefCell;
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, panic_any};
 use std::sync::Once;
 
 use sc_dropin::generic::spawn_named;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// Panics when it is dropped.
+struct Mine;
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        panic_any("in the destructor");
+    }
+}
 
 thread_local! {
     static PANICKED_AT: RefCell<Option<(String, u32)>> = const { RefCell::new(None) };
@@ -57,6 +69,39 @@ async fn a_panic_stops_nobody_else() {
     let panicked: JoinHandle<()> = tokio::spawn(async { panic!("on its own") });
     assert!(panicked.await.unwrap_err().is_panic());
     assert_eq!(sibling.await.unwrap(), "fine");
+}
+
+#[tokio::test]
+async fn the_panic_of_a_destructor_after_an_abort_is_in_the_handle() {
+    let mine = Mine;
+    let (begun, has_begun) = oneshot::channel();
+    let task = tokio::spawn(async {
+        begun.send(()).unwrap();
+        pending::<()>().await;
+        drop(mine);
+    });
+    has_begun.await.unwrap();
+    task.abort();
+    let panicked = task.await.unwrap_err();
+    assert!(panicked.is_panic(), "{panicked}");
+    assert_eq!(*panicked.into_panic().downcast::<&str>().unwrap(), "in the destructor");
+}
+
+#[test]
+fn the_panic_of_a_queued_closures_destructor_after_an_abort_is_in_the_handle() {
+    let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let (busy, is_busy) = std::sync::mpsc::channel::<()>();
+        let holder = tokio::task::spawn_blocking(move || is_busy.recv());
+        let mine = Mine;
+        let queued = tokio::task::spawn_blocking(move || drop(mine));
+        queued.abort();
+        drop(busy);
+        assert!(holder.await.unwrap().is_err());
+        let panicked = queued.await.unwrap_err();
+        assert!(panicked.is_panic(), "{panicked}");
+        assert_eq!(*panicked.into_panic().downcast::<&str>().unwrap(), "in the destructor");
+    });
 }
 
 #[test]

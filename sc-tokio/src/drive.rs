@@ -13,7 +13,7 @@ use crate::carrier::Carrier;
 use crate::child::BorrowedTask;
 use crate::events::{self, Notice};
 use crate::fault::{self, BoxedError};
-use crate::frame::{self, Ambient, Dead, Frame, Opened, Ran, Who};
+use crate::frame::{self, Ambient, Dead, Opened, Ran, Resting, Who};
 use crate::node::Node;
 use crate::nursery::{Inbox, Nursery};
 use crate::open::Setup;
@@ -259,10 +259,11 @@ impl<'env> Progress<'env> {
 
     /// Runs code as the body's frame.
     fn run<R>(&mut self, node: &Arc<Node>, code: impl FnOnce() -> R) -> (Ran<R>, Option<Box<Dead>>) {
-        let frame = Frame::new(Ambient::Plain(Arc::clone(node)), Who::Body, std::mem::take(&mut self.opened));
-        let (frame, ran) = frame.run(code);
-        self.opened = frame.opened;
-        (ran, frame.dead)
+        let ambient = Ambient::Plain(Arc::clone(node));
+        let mut frame = Resting::new(ambient, Who::BODY, std::mem::take(&mut self.opened));
+        let ran = frame.run(code);
+        self.opened = frame.take().expect("a frame rests when it has run").opened;
+        ran
     }
 
     fn poll_body<B, T, E>(

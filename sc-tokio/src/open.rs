@@ -205,21 +205,15 @@ fn own_deadline(options: &Options, origin: &Origin, now: Instant) -> Option<Dead
 fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
     let Opener { node: frame_scope, who, in_future } = opener;
     let (who, in_future) = (*who, *in_future);
-    let daemon = match who {
-        Who::Child { id, daemon: true } if !frame_scope.is_closed() => Some(id),
-        _ => None,
-    };
+    let daemon = who.as_child().filter(|(_, daemon)| *daemon && !frame_scope.is_closed()).map(|(id, _)| id);
     let by_daemon = daemon.is_some();
-    let at_top = who == Who::Body && !in_future;
+    let at_top = who == Who::BODY && !in_future;
     if is_shield && !at_top {
         node.shields(opener);
     }
     // What a daemon opens does not keep the scope from draining, or the daemon would never be stopped.
     let (parent, hold) = if by_daemon { (Arc::clone(frame_scope), None) } else { nearest_live(frame_scope) };
-    let opener = match who {
-        Who::Child { id, .. } if Arc::ptr_eq(&parent, frame_scope) => Some(id),
-        _ => None,
-    };
+    let opener = who.as_child().filter(|_| Arc::ptr_eq(&parent, frame_scope)).map(|(id, _)| id);
     let (slot, has_deadline, in_turn, cancelled) = {
         let mut books = parent.books();
         let below = Below {
@@ -263,7 +257,7 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
 /// What a member was told, until when it may go on, and since when it is cancelled: a child that was stopped alone hands that
 /// down, too.
 fn told_alone(scope: &Arc<Node>, who: Who) -> Option<(Cancelled, Option<std::time::Instant>, Option<Instant>)> {
-    let Who::Child { id, daemon } = who else { return None };
+    let (id, daemon) = who.as_child()?;
     if !scope.has_stops() {
         return None;
     }

@@ -115,8 +115,8 @@ pub(crate) async fn whole<F: Future>(limit: Duration, future: F, place: &'static
         Ok(output) => return output,
         // The time is over: from here on the child stops as any other.
         Err(cancelled) if cancelled.is_inherited() => {
-            if let Some(Opener { node, who: Who::Child { id, .. }, .. }) = frame::current() {
-                node.unshield(id, None, Wake::Nobody);
+            if let Some(Opener { node, who, .. }) = frame::current().filter(|here| here.who != Who::BODY) {
+                node.unshield(who.member(), None, Wake::Nobody);
             }
         }
         // Its code awaited a child that could give no value, or missed the child's own deadline: the frame was the shield's, and

@@ -20,7 +20,6 @@ use crate::child::{Admitted, Life};
 use crate::drive;
 use crate::fault::{BoxedError, Fault};
 use crate::frame::Ran;
-use crate::hold::Hold;
 use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::open::{Options, Setup};
@@ -100,7 +99,7 @@ pin_project! {
     pub(crate) struct AmbientTask<F> {
         #[pin]
         code: Option<F>,
-        life: Life<Hold>,
+        life: Life,
         ended: bool,
         // It ends in its own time, whatever its scope was told.
         shielded: bool,
@@ -122,11 +121,11 @@ pin_project! {
 }
 
 impl<F> AmbientTask<F> {
-    pub(super) fn new(admitted: Admitted<Hold>, code: F) -> Self {
+    pub(super) fn new(admitted: Admitted, code: F) -> Self {
         Self { code: Some(code), life: Life::new(admitted), ended: false, shielded: false }
     }
 
-    pub(super) fn shielded(admitted: Admitted<Hold>, code: F) -> Self {
+    pub(super) fn shielded(admitted: Admitted, code: F) -> Self {
         Self { code: Some(code), life: Life::new(admitted), ended: false, shielded: true }
     }
 }
@@ -193,7 +192,7 @@ fn split(panic: Panic) -> (Panic, Box<dyn Any + Send>) {
 
 /// Records the exit and releases the hold. What fails in a root is told to the hook at once: the
 /// program's outcome comes too late for it, if there is one.
-fn end_life(life: &mut Life<Hold>, end: End<BoxedError>, destructor: Option<Panic>) {
+fn end_life(life: &mut Life, end: End<BoxedError>, destructor: Option<Panic>) {
     if life.node().tells_at_once() {
         let (end, failed) = match end {
             End::Failed(failure) => (End::Value, Some(failure)),
@@ -221,10 +220,10 @@ fn note_late(root: &Arc<Node>, member: &Member, failure: &Fault) {
 }
 
 /// A closure that waits for a blocking thread, or is taken out of its queue.
-struct Queued<F>(Mutex<Option<(F, Life<Hold>)>>);
+struct Queued<F>(Mutex<Option<(F, Life)>>);
 
 impl<F> Queued<F> {
-    fn take(&self) -> Option<(F, Life<Hold>)> {
+    fn take(&self) -> Option<(F, Life)> {
         lock(&self.0).take()
     }
 
@@ -292,7 +291,7 @@ impl<F: FnOnce() -> R, R> Shell<F, R> {
 
 /// Starts an ambient closure.
 #[track_caller]
-pub(super) fn spawn_blocking<F, R>(owner: &Arc<Node>, closure: F, admitted: Admitted<Hold>) -> JoinHandle<R>
+pub(super) fn spawn_blocking<F, R>(owner: &Arc<Node>, closure: F, admitted: Admitted) -> JoinHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,

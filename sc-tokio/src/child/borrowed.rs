@@ -9,8 +9,7 @@ use pin_project_lite::pin_project;
 use sc_core::Member;
 
 use super::{Attributes, Child, ChildOutput, ChildTask, Gone, OutputSlot, Source};
-use crate::frame;
-use crate::node::Node;
+use crate::frame::{self, Ambient};
 use crate::nursery::Nursery;
 use crate::rt::{Mutex, lock};
 use crate::wake::{drop_quietly, wake_all};
@@ -72,7 +71,7 @@ pin_project! {
     /// Puts the output of a borrowed child where its handle finds it.
     struct Deliver<F, E, T> {
         #[pin]
-        task: ChildTask<F, E, Arc<Node>>,
+        task: ChildTask<F, E>,
         cell: Arc<Cell<T>>,
     }
 }
@@ -136,7 +135,7 @@ where
     };
     node.expect_claim(id, kind);
     let attributes = Attributes { inside: true, ..attributes };
-    let admitted = attributes.admitted(node, Arc::clone(node), id, seen);
+    let admitted = attributes.admitted(node, Ambient::Plain(Arc::clone(node)), id, seen);
     let state = State::Running { joiner: None, child: None };
     let cell = Arc::new(Cell(Mutex::new(state)));
     let task = Deliver { task: ChildTask::new(admitted, future), cell: Arc::clone(&cell) };

@@ -35,7 +35,8 @@
 //!
 //! # Features
 //!
-//! `macros` (default): [`nursery!`], [`macro@scoped`], [`macro@main`], [`macro@test`]. `tracing` (default): events for what nobody is there to be told.
+//! `macros` (default): [`nursery!`], [`macro@scoped`], [`macro@main`], [`macro@test`]. `signal` (default): SIGTERM and ctrl-c begin the
+//! shutdown of the program; see [`Root`]. `tracing` (default): events for what nobody is there to be told.
 //! Without them neither syn nor `tracing` is built. A runtime without a timer works as long as no
 //! deadline is asked for.
 //!
@@ -68,6 +69,7 @@ mod owned;
 mod parked;
 mod permit;
 mod present;
+mod program;
 mod reaper;
 mod resource;
 mod root;
@@ -102,14 +104,15 @@ pub use limit::{Limit, ZeroLimit};
 pub use nursery::Nursery;
 pub use owned::{Attached, OwnedScope, OwnedScopeBuilder, Shutdown};
 pub use permit::{Permit, Reserve, TryReserveError};
+pub use program::{Root, RootEnd, Unfinished};
 pub use resource::{Acquire, Leaked, Lease};
-pub use root::{Root, RootEnd, RootHandle, root};
+pub use root::{RootHandle, root};
 #[cfg(sc_shuttle)]
 #[doc(hidden)]
 pub use rt::explored;
 pub use scope::{DeadlineExpired, Scope, ScopeFn};
 pub use shield::shield;
-pub use shutdown::{is_shutting_down, shutting_down};
+pub use shutdown::{drain_begins, is_shutting_down, shutting_down};
 pub use tree::{Tree, TreeNode, tree};
 pub use values::{NotBound, ScopeLocal, ScopeLocalFuture};
 
@@ -142,7 +145,8 @@ pub mod __private {
     use crate::builder::NurseryBuilder;
     pub use crate::drive::{Drive, Ended, drive};
     pub use crate::nursery::Nursery;
-    pub use crate::root::{run_main, run_test};
+    #[cfg(all(feature = "macros", not(sc_shuttle)))]
+    pub use crate::program::entry;
     pub use crate::scoped::{drive_scoped, nursery_named, open_scoped, scoped, settle};
 
     #[track_caller]

@@ -170,6 +170,10 @@ fn make(setup: &mut Setup, runtime: Handle, now: Instant) -> (Arc<Node>, bool) {
     let has_deadline = scope.deadline().is_some();
     let mut books = Books::new(scope, judge);
     books.finalizer_timeout = FINALIZER_TIMEOUT;
+    let is_root = options.as_ref().is_some_and(|options| options.root);
+    if is_root || crate::root::is_any_explicit() {
+        books.present.keep_ages(now);
+    }
     let mut fixed = Fixed::default();
     if let Some(options) = options {
         books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);

@@ -4,12 +4,17 @@
 //! leaves when it ends; a slot is used again (P11). Wakers and spawn places lie in two columns, so
 //! that a stop can take all wakers at once and leave the places for those who ask who is late (P9).
 //! Few children have a name, so names lie apart; those that have one enter when they are spawned.
+//! Nor is anybody's age kept but under a program's root, whose last words are who is late and how old (P9): a clock
+//! that every child reads would cost more than the rest of this list.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::task::Waker;
+use std::time::Duration;
 
 use sc_core::{Member, Name};
+
+use crate::rt::Instant;
 
 /// What a child is called.
 #[derive(Debug, Clone)]
@@ -25,6 +30,10 @@ pub(crate) struct Present {
     places: Vec<Option<&'static Location<'static>>>,
     names: BTreeMap<u32, Name>,
     free: Vec<u32>,
+    /// What ages are counted from, if they are kept.
+    epoch: Option<Instant>,
+    /// When those who wait came, in milliseconds since the epoch.
+    entered: Vec<u32>,
 }
 
 /// Makes room by a quarter at a time: doubling would leave a third of a large list unused, on average.
@@ -35,6 +44,11 @@ fn grow<T>(list: &mut Vec<T>) {
 }
 
 impl Present {
+    /// Keeps the age of those who enter from now on.
+    pub(crate) fn keep_ages(&mut self, now: Instant) {
+        self.epoch = Some(now);
+    }
+
     pub(crate) fn enter(&mut self, place: &'static Location<'static>, waker: Waker) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
             grow(&mut self.places);
@@ -45,7 +59,17 @@ impl Present {
         self.places[index] = Some(place);
         let vacant = self.put(index, waker);
         debug_assert!(vacant.is_none(), "a free slot has no waker");
+        if let Some(epoch) = self.epoch {
+            self.date(index, epoch);
+        }
         slot
+    }
+
+    fn date(&mut self, index: usize, epoch: Instant) {
+        if self.entered.len() <= index {
+            self.entered.resize(index + 1, 0);
+        }
+        self.entered[index] = u32::try_from(since(epoch).as_millis()).unwrap_or(u32::MAX);
     }
 
     /// Names who is in this slot.
@@ -86,10 +110,26 @@ impl Present {
 
     /// Who waits, at most `most` of them.
     pub(crate) fn members(&self, most: usize) -> Vec<Member> {
-        let here = (0_u32..).zip(&self.places).filter_map(|(slot, place)| Some((slot, (*place)?)));
-        let member = |(slot, place)| Member::some_child().named(self.names.get(&slot).cloned()).at(place);
-        here.take(most).map(member).collect()
+        self.here().take(most).map(|(_, member)| member).collect()
     }
+
+    /// As [`members`](Self::members), with their ages, if those are kept.
+    pub(crate) fn members_and_ages(&self, most: usize) -> Vec<(Member, Option<Duration>)> {
+        let age = |slot: u32| {
+            let entered = Duration::from_millis(u64::from(*self.entered.get(slot as usize)?));
+            Some(since(self.epoch?).saturating_sub(entered))
+        };
+        self.here().take(most).map(|(slot, member)| (member, age(slot))).collect()
+    }
+
+    fn here(&self) -> impl Iterator<Item = (u32, Member)> {
+        let here = (0_u32..).zip(&self.places).filter_map(|(slot, place)| Some((slot, (*place)?)));
+        here.map(|(slot, place)| (slot, Member::some_child().named(self.names.get(&slot).cloned()).at(place)))
+    }
+}
+
+fn since(epoch: Instant) -> Duration {
+    Instant::now().saturating_duration_since(epoch)
 }
 
 /// Tasks that wait for a change of the scope rather than take part in it.

@@ -61,6 +61,7 @@ mod hook;
 pub mod join;
 mod join_set;
 mod judge;
+mod lazy;
 mod limit;
 mod node;
 mod nursery;

@@ -259,7 +259,7 @@ impl<F: Send + 'static> Wake for Queued<F> {
         };
         drop(old);
         if stop {
-            // The handle learns of its end when a thread comes free, and of the panic from nobody.
+            // The scope has been told of the panic. The handle says "cancelled", when a thread comes free.
             if let Some(payload) = self.end_unrun() {
                 discard(payload);
             }

@@ -133,6 +133,11 @@ pub use macros::{main, nursery, scoped, test};
 #[doc = include_str!("../../docs/GUIDE.md")]
 mod guide {}
 
+/// Those of the migration.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/MIGRATING.md")]
+mod migrating {}
+
 /// What the macros expand to. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {

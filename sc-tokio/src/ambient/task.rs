@@ -25,6 +25,7 @@ use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::open::{Options, Setup};
 use crate::rt::{self, AbortHandle, JoinHandle, Mutex, lock};
+use crate::wake::discard;
 
 /// What stops the ambient tasks of a scope, and where they were spawned.
 #[derive(Debug, Default)]
@@ -121,7 +122,9 @@ pin_project! {
                 let (end, gone) = this.life.end_by_user();
                 this.life.hand_down(&gone);
                 let destructor = this.life.drop_code(|| this.code.set(None));
-                end_life(this.life, end, destructor);
+                let (told, payload) = destructor.map(split).unzip();
+                end_life(this.life, end, told);
+                hand_to_tokio(payload);
             }
         }
     }
@@ -179,6 +182,15 @@ impl<F: Future> Future for AmbientTask<F> {
     }
 }
 
+/// As with a task of its own, the panic of a destructor ends in Tokio's handle. A second panic would end the process.
+fn hand_to_tokio(payload: Option<Box<dyn Any + Send>>) {
+    match payload {
+        Some(payload) if std::thread::panicking() => discard(payload),
+        Some(payload) => std::panic::resume_unwind(payload),
+        None => {}
+    }
+}
+
 /// The payload stays in the handle; the scope gets the message.
 fn split(panic: Panic) -> (Panic, Box<dyn Any + Send>) {
     let message: Box<dyn Any + Send> = match panic.message() {
@@ -225,12 +237,14 @@ impl<F> Queued<F> {
         lock(&self.0).take()
     }
 
-    fn end_unrun(&self) {
-        if let Some((closure, mut life)) = self.take() {
-            let (end, _) = life.end_by_user();
-            let destructor = life.drop_code(|| drop(closure));
-            end_life(&mut life, end, destructor);
-        }
+    /// Gives the payload of a panic of the closure's destructor.
+    fn end_unrun(&self) -> Option<Box<dyn Any + Send>> {
+        let (closure, mut life) = self.take()?;
+        let (end, _) = life.end_by_user();
+        let destructor = life.drop_code(|| drop(closure));
+        let (told, payload) = destructor.map(split).unzip();
+        end_life(&mut life, end, told);
+        payload
     }
 }
 
@@ -245,7 +259,10 @@ impl<F: Send + 'static> Wake for Queued<F> {
         };
         drop(old);
         if stop {
-            self.end_unrun();
+            // The scope has been told of the panic. The handle says "cancelled", when a thread comes free.
+            if let Some(payload) = self.end_unrun() {
+                discard(payload);
+            }
         }
     }
 }
@@ -255,7 +272,7 @@ struct Shell<F, R>(Arc<Queued<F>>, PhantomData<fn() -> R>);
 
 impl<F, R> Drop for Shell<F, R> {
     fn drop(&mut self) {
-        self.0.end_unrun();
+        hand_to_tokio(self.0.end_unrun());
     }
 }
 

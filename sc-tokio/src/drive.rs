@@ -318,10 +318,9 @@ impl<'env> Progress<'env> {
     /// Drops the body and reports its end. Whether that was the end of the scope.
     fn end_body(&mut self, node: &Arc<Node>, end: BodyEnd<BoxedError>, drop_body: &mut dyn FnMut()) -> bool {
         let destructor = self.drop_body(node, drop_body);
-        // Nobody can come any more: who could have spawned is gone.
         let alone = node.holds() == 1 && node.borrowed() == 0;
         let plain = matches!(end, BodyEnd::Value) && destructor.is_none() && !self.has_external();
-        if alone && plain && node.close_alone() {
+        if plain && alone && node.close_alone() {
             return true;
         }
         let now = Instant::now().into_std();
@@ -465,7 +464,12 @@ impl Node {
         let mut work = Work::default();
         let hold = {
             let mut books = self.books();
-            if books.adopted || !books.has_nothing_to_do() {
+            if books.adopted || books.scope.daemons() > 0 || !books.has_nothing_to_do() {
+                return false;
+            }
+            // Only now: a daemon or a policy that was there a moment ago may have spawned. With neither of them, and the
+            // body gone, nobody is left who could.
+            if self.holds() != 1 || self.borrowed() != 0 {
                 return false;
             }
             let Some(effects) = books.scope.ended_alone(|| Instant::now().into_std()) else { return false };

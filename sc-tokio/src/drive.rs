@@ -26,9 +26,15 @@ use crate::wake::{QuietWaker, drop_quietly};
 pub struct Ended<T, E> {
     outcome: Outcome<T, E>,
     node: Arc<Node>,
+    awaited_dead: bool,
 }
 
 impl<T, E> Ended<T, E> {
+    /// Whether the body awaited a child that could give no value, whatever had cancelled the scope by then.
+    pub(crate) fn awaited_dead(&self) -> bool {
+        self.awaited_dead
+    }
+
     pub(crate) fn into_outcome(self) -> Outcome<T, E> {
         self.outcome
     }
@@ -135,6 +141,7 @@ struct Progress<'env> {
     polled: bool,
     released: bool,
     closed: bool,
+    awaited_dead: bool,
 }
 
 pin_project! {
@@ -173,6 +180,7 @@ where
         polled: false,
         released: false,
         closed: false,
+        awaited_dead: false,
     };
     Drive { nursery, body: Body::Running { code: body }, progress }
 }
@@ -220,7 +228,7 @@ where
                     BodyProjection::Ended { value } => value.take(),
                     BodyProjection::Running { .. } => None,
                 };
-                return Poll::Ready(finish(node, value));
+                return Poll::Ready(finish(node, value, progress.awaited_dead));
             }
             if progress.park(node, body_ended, cx) {
                 return Poll::Pending;
@@ -230,11 +238,11 @@ where
 }
 
 /// The outcome of a closed scope.
-fn finish<T, E: Send + 'static>(node: &Arc<Node>, value: Option<T>) -> Ended<T, E> {
+fn finish<T, E: Send + 'static>(node: &Arc<Node>, value: Option<T>, awaited_dead: bool) -> Ended<T, E> {
     frame::closed();
     let spawned = node.accepted();
     let outcome = node.books().scope.finish(value, spawned);
-    Ended { outcome: outcome.map_err(fault::restore_error), node: Arc::clone(node) }
+    Ended { outcome: outcome.map_err(fault::restore_error), node: Arc::clone(node), awaited_dead }
 }
 
 impl<'env> Progress<'env> {
@@ -305,7 +313,10 @@ impl<'env> Progress<'env> {
                 BodyEnd::Failed(Failure::Panic(panic))
             }
             (Ran::Done(Poll::Pending) | Ran::DeadChild, Some(Some(failure))) => BodyEnd::Failed(failure),
-            (Ran::Done(Poll::Pending) | Ran::DeadChild, _) => BodyEnd::AwaitedDead,
+            (Ran::Done(Poll::Pending) | Ran::DeadChild, _) => {
+                self.awaited_dead = true;
+                BodyEnd::AwaitedDead
+            }
         };
         Some((end, None))
     }

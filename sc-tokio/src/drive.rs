@@ -27,9 +27,15 @@ use crate::work::Work;
 pub struct Ended<T, E> {
     outcome: Outcome<T, E>,
     node: Arc<Node>,
+    awaited_dead: bool,
 }
 
 impl<T, E> Ended<T, E> {
+    /// Whether the body awaited a child that could give no value, whatever had cancelled the scope by then.
+    pub(crate) fn awaited_dead(&self) -> bool {
+        self.awaited_dead
+    }
+
     pub(crate) fn into_outcome(self) -> Outcome<T, E> {
         self.outcome
     }
@@ -136,6 +142,7 @@ struct Progress<'env> {
     polled: bool,
     released: bool,
     closed: bool,
+    awaited_dead: bool,
 }
 
 pin_project! {
@@ -174,6 +181,7 @@ where
         polled: false,
         released: false,
         closed: false,
+        awaited_dead: false,
     };
     Drive { nursery, body: Body::Running { code: body }, progress }
 }
@@ -209,7 +217,7 @@ where
                     let drop_body = &mut || body.set(Body::Ended { value: None });
                     if progress.end_body(node, end, drop_body) {
                         progress.closed = true;
-                        return Poll::Ready(finish(node, value));
+                        return Poll::Ready(finish(node, value, false));
                     }
                     if let BodyProjection::Ended { value: slot } = this.body.as_mut().project() {
                         *slot = value;
@@ -225,7 +233,7 @@ where
                     BodyProjection::Ended { value } => value.take(),
                     BodyProjection::Running { .. } => None,
                 };
-                return Poll::Ready(finish(node, value));
+                return Poll::Ready(finish(node, value, progress.awaited_dead));
             }
             if progress.park(node, body_ended, cx) {
                 return Poll::Pending;
@@ -235,10 +243,10 @@ where
 }
 
 /// The outcome of a closed scope.
-fn finish<T, E: Send + 'static>(node: &Arc<Node>, value: Option<T>) -> Ended<T, E> {
+fn finish<T, E: Send + 'static>(node: &Arc<Node>, value: Option<T>, awaited_dead: bool) -> Ended<T, E> {
     frame::closed();
     let outcome = node.finish(value);
-    Ended { outcome: outcome.map_err(fault::restore_error), node: Arc::clone(node) }
+    Ended { outcome: outcome.map_err(fault::restore_error), node: Arc::clone(node), awaited_dead }
 }
 
 impl<'env> Progress<'env> {
@@ -310,7 +318,10 @@ impl<'env> Progress<'env> {
                 BodyEnd::Failed(Failure::Panic(panic))
             }
             (Ran::Done(Poll::Pending) | Ran::DeadChild, Some(Some(failure))) => BodyEnd::Failed(failure),
-            (Ran::Done(Poll::Pending) | Ran::DeadChild, _) => BodyEnd::AwaitedDead,
+            (Ran::Done(Poll::Pending) | Ran::DeadChild, _) => {
+                self.awaited_dead = true;
+                BodyEnd::AwaitedDead
+            }
         };
         Some((end, None))
     }

@@ -113,6 +113,8 @@ struct ScopeState<'p> {
     cancelled_at: At,
     /// Since when it or its surroundings are cancelled.
     since: At,
+    /// Its body awaited a child that could give no value.
+    awaited_dead: bool,
     /// What a shield keeps out, and until when.
     pending: Option<(String, At)>,
     /// The scope of a join.

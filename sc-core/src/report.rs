@@ -40,9 +40,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of a scope in which nothing has happened. (`Default`, for statics.)
-    pub(crate) const fn empty() -> Self {
-        Self {
+    /// Of a scope in which nothing has happened.
+    pub(crate) const EMPTY: &'static Self = {
+        static EMPTY: Report = Report {
             spawned: 0,
             succeeded: 0,
             failed: 0,
@@ -54,8 +54,9 @@ impl Report {
             failures_unkept: 0,
             failed_members: Vec::new(),
             stragglers: Vec::new(),
-        }
-    }
+        };
+        &EMPTY
+    };
 }
 
 /// A member that was still alive long after its cancellation.

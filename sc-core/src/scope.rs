@@ -77,7 +77,7 @@ use crate::{
 ///     grace: None,
 ///     warn_after: Duration::from_secs(10),
 ///     deadline: None,
-///     opened_at: now,
+///     opened_at: Some(now),
 /// });
 /// let effects = scope.body_ended(BodyEnd::Value, None, now);
 /// assert!(!effects.closed); // the binding still counts itself in
@@ -469,8 +469,7 @@ impl<E> Scope<E> {
 
     /// The children that the scope refused, and those whose exits it was told.
     pub fn report(&self) -> &Report {
-        static EMPTY: Report = Report::empty();
-        self.report.as_deref().unwrap_or(&EMPTY)
+        self.report.as_deref().unwrap_or(Report::EMPTY)
     }
 
     /// Keeps who was alive when the end took long, for the report.
@@ -493,12 +492,15 @@ impl<E> Scope<E> {
         } else {
             records.into_iter().map(|r| (r.member, r.failure)).unzip()
         };
-        let mut report = self.report.take().map_or_else(Report::empty, |report| *report);
-        report.duration = std::mem::take(&mut self.duration);
-        report.spawned = spawned;
-        report.succeeded = spawned.saturating_sub(report.failed + report.panicked + report.cancelled);
-        report.failures_unkept = unkept;
-        report.failed_members = failed_members;
+        let mut report = self.report.take();
+        if report.is_some() || self.config.opened_at.is_some() || !failed_members.is_empty() {
+            let report = report.get_or_insert_default();
+            report.duration = std::mem::take(&mut self.duration);
+            report.spawned = spawned;
+            report.succeeded = spawned.saturating_sub(report.failed + report.panicked + report.cancelled);
+            report.failures_unkept = unkept;
+            report.failed_members = failed_members;
+        }
         Outcome::new(kind, value, failures, self.cancelled.clone(), report)
     }
 

@@ -28,7 +28,7 @@ pub use output::{ChildOutput, FinalizerOutput, Never};
 pub(crate) use start::Starting;
 pub use start::{Ready, Start, StartError, StartFn, Unsignalled};
 pub(crate) use task::{Admitted, ChildTask, Gone, Life};
-pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed};
+pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed, borrowed::spawn_plain};
 pub(crate) use {blocking::start_blocking, claim::failure_now, claim::poll_failure};
 
 use crate::fault::{self, Fault};

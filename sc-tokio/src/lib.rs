@@ -61,6 +61,7 @@ mod hook;
 pub mod join;
 mod join_set;
 mod judge;
+mod lazy;
 mod limit;
 mod node;
 mod nursery;
@@ -131,6 +132,11 @@ pub use macros::{main, nursery, scoped, test};
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/GUIDE.md")]
 mod guide {}
+
+/// Those of the migration.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/MIGRATING.md")]
+mod migrating {}
 
 /// What the macros expand to. Not part of the interface.
 #[doc(hidden)]

@@ -447,7 +447,7 @@ impl Node {
     /// `None` if it is to take that one, in which it may be refused.
     #[inline]
     fn admit_plain(&self, place: &'static Location<'static>) -> Option<Life> {
-        if self.limit().is_some() || values::is_in_use() {
+        if self.needs_attributes() {
             return None;
         }
         let hold = self.hold()?;
@@ -457,7 +457,13 @@ impl Node {
         }
         let id = self.next_child();
         self.expect_claim(id, ChildKind::LINKED);
-        Some(Life::plain(hold, id, seen, place))
+        Some(Life::plain(Ambient::Counted(hold), id, seen, place))
+    }
+
+    /// Whether even a child without attributes of its own has some.
+    #[inline]
+    pub(crate) fn needs_attributes(&self) -> bool {
+        self.limit().is_some() || values::is_in_use()
     }
 
     /// Admits a child. The hold that is returned keeps a daemon's scope from closing meanwhile.

@@ -46,6 +46,27 @@ impl<E> Scope<E> {
         true
     }
 
+    /// The body returned a value, and nobody else is there: [`body_ended`](Self::body_ended) and
+    /// [`drained`](Self::drained) at once, for a scope that has nothing to wait for, to judge, to stop or to run. `None`, and
+    /// nothing has changed, if it has. The clock is asked only if the report needs it.
+    pub fn ended_alone(&mut self, now: impl FnOnce() -> Instant) -> Option<Effects<E>> {
+        let is_open = self.body == Body::Running && !self.drained && self.cancelled.is_none();
+        let is_alone = self.daemons() == 0 && self.finalizers == 0 && !self.is_judging();
+        if !is_open || !is_alone || self.config.deadline.is_some() {
+            return None;
+        }
+        let mut effects = Effects::none();
+        self.body = Body::Ended;
+        self.drained = true;
+        self.refusing = true;
+        effects.refuse = true;
+        self.keep_unclaimed(&mut effects);
+        self.closed = true;
+        self.duration = self.config.opened_at.map_or(Duration::ZERO, |at| now().saturating_duration_since(at));
+        effects.closed = true;
+        Some(effects)
+    }
+
     /// The body and every ordinary child have ended. From here on nobody can be admitted.
     pub fn drained(&mut self, now: Instant) -> Effects<E> {
         let mut effects = Effects::none();
@@ -114,9 +135,8 @@ impl<E> Scope<E> {
     /// Takes the next step of the teardown, if one is due.
     pub(super) fn advance(&mut self, now: Instant, effects: &mut Effects<E>) {
         // Exits that the policy has yet to judge are part of the outcome.
-        let is_judging = |failures: &Failures<E>| failures.judging.is_some() || !failures.to_judge.is_empty();
-        let judging = self.failures.as_deref().is_some_and(is_judging);
-        if self.drained && self.stopping_daemon().is_none() && !self.finalizing && !self.closed && !judging {
+        let is_judging = self.is_judging();
+        if self.drained && self.stopping_daemon().is_none() && !self.finalizing && !self.closed && !is_judging {
             self.next_step(now, effects);
         }
     }
@@ -132,6 +152,11 @@ impl<E> Scope<E> {
         } else {
             self.close(now, effects);
         }
+    }
+
+    fn is_judging(&self) -> bool {
+        let is_judging = |failures: &Failures<E>| failures.judging.is_some() || !failures.to_judge.is_empty();
+        self.failures.as_deref().is_some_and(is_judging)
     }
 
     fn newest_daemon(&self) -> Option<ChildId> {
@@ -170,7 +195,7 @@ impl<E> Scope<E> {
         self.closed = true;
         self.finalizing = false;
         self.slow_at = None;
-        self.duration = now.saturating_duration_since(self.config.opened_at);
+        self.duration = self.config.opened_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         if let Some(at) = self.cancelled_at {
             self.report_mut().drained_in = Some(now.saturating_duration_since(at));
         }

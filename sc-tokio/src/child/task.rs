@@ -20,7 +20,6 @@ use super::Extra;
 use super::output::ChildOutput;
 use crate::fault::BoxedError;
 use crate::frame::{Ambient, Dead, Frame, Opened, Ran, Resting, Who};
-use crate::hold::Hold;
 use crate::limit::Seat;
 use crate::node::{Node, Status};
 use crate::present::Label;
@@ -179,8 +178,8 @@ impl Life {
 
     /// Of a linked child that has nothing but its code.
     #[inline]
-    pub(crate) fn plain(hold: Hold, id: u64, seen: u64, place: &'static Location<'static>) -> Self {
-        let frame = Resting::new(Ambient::Counted(hold), Who::child(id, false), Opened::default());
+    pub(crate) fn plain(ambient: Ambient, id: u64, seen: u64, place: &'static Location<'static>) -> Self {
+        let frame = Resting::new(ambient, Who::child(id, false), Opened::default());
         let kind = ChildKind::LINKED;
         Self { frame, seen, place, slot: NOT_YET, kind, told: Told::Nobody, unlisted: true, extra: None }
     }

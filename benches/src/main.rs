@@ -11,11 +11,12 @@ mod rounds;
 mod sizes;
 
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
-use sc_bench::{Machine, Results, Row, table};
+use sc_bench::{Machine, Results, Row, page, plot, table};
 
-use crate::args::Args;
+use crate::args::{Args, Task};
 use crate::rounds::Plan;
 
 fn main() -> ExitCode {
@@ -23,20 +24,27 @@ fn main() -> ExitCode {
     if let Some((alone::COMMAND, work)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return alone::run(work);
     }
-    let args = match Args::parse(arguments) {
-        Ok(args) => args,
+    let done = match Task::parse(arguments) {
         Err(wrong) => return refuse(&wrong),
-    };
-    if args.help {
-        println!("{}", args::HELP);
-        return ExitCode::SUCCESS;
-    }
-    match measure(&args) {
-        Ok(results) if results.rows.is_empty() => {
-            refuse(&format!("nothing measured here is called `{}`", args.filter()))
+        Ok(Task::Plot { results, out }) => plot(&results, &out),
+        Ok(Task::Tables { results, document }) => tables(&results, &document),
+        Ok(Task::Measure(args)) if args.help => {
+            println!("{}", args::HELP);
+            Ok(())
         }
-        Ok(results) => deliver(&args, &results),
-        Err(wrong) => fail(&wrong),
+        Ok(Task::Measure(args)) => match measure(&args) {
+            Ok(results) if results.rows.is_empty() => {
+                return refuse(&format!("nothing measured here is called `{}`", args.filter()));
+            }
+            measured => measured.and_then(|results| deliver(&args, &results)),
+        },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(wrong) => {
+            eprintln!("sc-bench: {wrong}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -45,19 +53,33 @@ fn refuse(wrong: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn fail(wrong: &str) -> ExitCode {
-    eprintln!("sc-bench: {wrong}");
-    ExitCode::FAILURE
+fn plot(results: &Path, out: &Path) -> Result<(), String> {
+    let results = Results::from_json(&read(results)?)?;
+    fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
+    for picture in plot::pictures(&results) {
+        let file = out.join(&picture.name);
+        write(&file, &picture.svg)?;
+        println!("{}: {}", file.display(), picture.title);
+    }
+    Ok(())
 }
 
-fn deliver(args: &Args, results: &Results) -> ExitCode {
+fn tables(results: &Path, document: &Path) -> Result<(), String> {
+    let results = Results::from_json(&read(results)?)?;
+    write(document, &page::refreshed(&read(document)?, &results)?)
+}
+
+fn deliver(args: &Args, results: &Results) -> Result<(), String> {
     print!("{}", if args.markdown { table::markdown(results) } else { table::terminal(results) });
-    if let Some(file) = &args.json {
-        if let Err(error) = fs::write(file, results.to_json()) {
-            return fail(&format!("{}: {error}", file.display()));
-        }
-    }
-    ExitCode::SUCCESS
+    args.json.as_deref().map_or(Ok(()), |file| write(file, &results.to_json()))
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn measure(args: &Args) -> Result<Results, String> {

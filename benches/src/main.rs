@@ -5,6 +5,7 @@
 
 mod alone;
 mod args;
+mod callgrind;
 mod measures;
 mod memory;
 mod rounds;
@@ -101,9 +102,9 @@ fn measure(args: &Args) -> Result<Results, String> {
         eprintln!("{} ...", alone::PEAK);
         results.rows.extend(alone::peaks(args.full)?);
     }
-    if (args.full || args.callgrind) && args.wants(alone::INSTRUCTIONS) {
-        eprintln!("{} ...", alone::INSTRUCTIONS);
-        let (rows, notes) = alone::instructions()?;
+    if (args.full || args.callgrind) && args.wants(callgrind::PER_CHILD) {
+        eprintln!("{} ...", callgrind::PER_CHILD);
+        let (rows, notes) = callgrind::rows()?;
         results.rows.extend(rows);
         results.notes.extend(notes);
     }

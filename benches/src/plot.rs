@@ -16,12 +16,14 @@ use self::style::Style;
 use crate::report::{Results, Row};
 use crate::spread::Spread;
 
-const PANEL: (f64, f64) = (340.0, 330.0);
+const PANEL: (f64, f64) = (340.0, 390.0);
 /// Between a panel and what is left of it.
 const LEFT: f64 = 62.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 52.0;
-const LEGEND: f64 = 232.0;
+/// A legend's line and its mark, and a letter of its text.
+const SAMPLE: f64 = 42.0;
+const LETTER: f64 = 7.9;
 const LINE: f64 = 19.0;
 
 /// A picture of one measure on one runtime.
@@ -83,9 +85,13 @@ impl<'a> Group<'a> {
         longest.is_some_and(|points| points > 2)
     }
 
-    fn draw(self) -> Picture {
-        let count = self.panels.len() as f64;
-        let (width, height) = (count * (PANEL.0 + LEFT) + LEGEND + 24.0, TOP + PANEL.1 + BOTTOM);
+    fn draw(mut self) -> Picture {
+        // Ours first.
+        self.names.sort_by_key(|(_, ours)| !ours);
+        let longest = self.names.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let legend = SAMPLE + longest as f64 * LETTER;
+        let panels = self.panels.len() as f64 * (PANEL.0 + LEFT);
+        let (width, height) = (panels + 24.0 + legend, TOP + PANEL.1 + BOTTOM);
         let height = height.max(TOP + LINE * (self.names.len() as f64 + 1.0));
         let title = format!("{}: nanoseconds per child, {}", self.measure, self.runtime.replace('_', " "));
         let mut svg = format!(
@@ -102,7 +108,7 @@ impl<'a> Group<'a> {
             let left = LEFT + index as f64 * (PANEL.0 + LEFT);
             panel.draw(&mut svg, left, (&x, &y), &self.names);
         }
-        self.legend(&mut svg, width - LEGEND);
+        self.legend(&mut svg, panels + 24.0);
         svg.push_str("</svg>\n");
         let name = format!("{} {}", self.measure, self.runtime).replace([' ', '_'], "-");
         Picture { name: format!("{name}.svg"), title, svg }
@@ -115,7 +121,7 @@ impl<'a> Group<'a> {
             style.line(svg, &[(left, y), (left + 34.0, y)]);
             style.mark(svg, left + 17.0, y);
             let weight = if *ours { " font-weight=\"bold\"" } else { "" };
-            let _ = writeln!(svg, "<text x=\"{}\" y=\"{}\"{weight}>{}</text>", left + 42.0, y + 4.5, escaped(name));
+            let _ = writeln!(svg, "<text x=\"{}\" y=\"{}\"{weight}>{}</text>", left + SAMPLE, y + 4.5, escaped(name));
         }
     }
 }

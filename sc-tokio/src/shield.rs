@@ -10,14 +10,15 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sc_core::{Cancelled, Deadline, ScopeId};
+use sc_core::{Cancelled, Deadline, Failure, ScopeId};
 
 use crate::books::Books;
 use crate::builder::NurseryBuilder;
-use crate::drive::drive;
+use crate::drive::{Ended, Opening, drive};
 use crate::frame::{self, Opener, Who};
 use crate::node::Node;
 use crate::nursery::Nursery;
+use crate::open::{Options, Setup};
 use crate::rt::Instant;
 use crate::work::Work;
 
@@ -94,34 +95,42 @@ fn shield_at<F: Future>(
     limit: Duration,
     future: F,
 ) -> impl Future<Output = Result<F::Output, Cancelled>> {
-    let scope = NurseryBuilder::new(async move {
-        let nursery = Nursery::<Cancelled>::open();
-        let too_late = nursery.node().is_opened_too_late();
-        let body = async move {
-            if too_late {
-                // Not begun rather than left half done.
-                std::future::pending::<()>().await;
-            }
-            Ok(future.await)
-        };
-        drive(&nursery, body).await
-    });
-    IntoFuture::into_future(scope.opened_at(place).shielding(limit))
+    IntoFuture::into_future(NurseryBuilder::new(inside(future)).opened_at(place).shielding(limit))
+}
+
+/// The block of a shield.
+async fn inside<F: Future>(future: F) -> Ended<F::Output, Cancelled> {
+    let nursery = Nursery::<Cancelled>::open();
+    let too_late = nursery.node().is_opened_too_late();
+    let body = async move {
+        if too_late {
+            // Not begun rather than left half done.
+            std::future::pending::<()>().await;
+        }
+        Ok(future.await)
+    };
+    drive(&nursery, body).await
 }
 
 /// The code of a child that is shielded as a whole.
-pub(crate) async fn whole<F: Future>(limit: Duration, future: F, place: &'static Location<'static>) -> F::Output {
-    match shield_at(place, limit, future).await {
+pub(crate) async fn whole<F, T, E>(limit: Duration, future: F, place: &'static Location<'static>) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let options = Options { shield: Some(limit), ..Options::default() };
+    let setup = Setup { options: Some(Box::new(options)), ..Setup::at(place) };
+    match Opening::new(setup, inside(future)).await.into_result_of_shielded_child() {
         Ok(output) => return output,
-        // The time is over: from here on the child stops as any other.
-        Err(cancelled) if cancelled.is_inherited() => {
-            if let Some(Opener { node, who: Who::Child { id, .. }, .. }) = frame::current() {
-                node.unshield(id, None, Wake::Nobody);
-            }
-        }
+        Err(Failure::Panic(panic)) => panic.resume(),
         // Its code awaited a child that could give no value, or missed the child's own deadline: the frame was the shield's, and
         // is to be the child's.
-        Err(cancelled) => crate::child::end_frame(cancelled),
+        Err(Failure::Cancelled(cancelled)) if !cancelled.is_inherited() => crate::child::end_frame(cancelled),
+        Err(_) => {
+            // The time is over: from here on the child stops as any other.
+            if let Some(Opener { node, who, .. }) = frame::current().filter(|here| here.who != Who::BODY) {
+                node.unshield(who.member(), None, Wake::Nobody);
+            }
+        }
     }
     std::future::pending().await
 }

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use sc_tokio::{Cancelled, OutcomeKind, Reason, nursery};
+use sc_tokio::{Cancelled, OutcomeKind, Reason, ScopeEnd, nursery};
 use tokio::task::yield_now;
 
 use crate::support::both_flavours;
@@ -297,4 +297,30 @@ fn io_errors_boxed_errors_and_anyhow_take_a_cancellation() {
         .unwrap_err();
         assert!(boxed.is::<Cancelled>());
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_was_stopped_first_hands_its_own_reason_down_even_if_it_has_not_looked_since() {
+    let grace = Duration::from_secs(1);
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let outcome = nursery!(async |n| -> Result<(), Cancelled> {
+        let child = n.task().grace(grace).spawn(async move {
+            nursery!(async |below| -> Result<(), Cancelled> {
+                below.defer(async move |end: ScopeEnd| {
+                    let _ = tell.send(end.cancelled().map(ToString::to_string));
+                });
+                pending().await
+            })
+            .await
+        });
+        yield_now().await;
+        drop(child.cancel());
+        n.cancel("the whole");
+        Ok(())
+    })
+    .outcome()
+    .await;
+    assert!(outcome.is_ok(), "{outcome:?}");
+    let why = told.await.unwrap().unwrap();
+    assert!(!why.contains("the whole"), "{why}");
 }

@@ -3,7 +3,7 @@
 use std::future::{IntoFuture, pending};
 use std::time::Duration;
 
-use sc_tokio::{Cancelled, Nursery, Scope, nursery};
+use sc_tokio::{Cancelled, Failure, Nursery, Scope, nursery};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
@@ -94,4 +94,21 @@ async fn a_borrowed_child_can_be_shielded() {
     .await;
     assert_eq!(log.entries(), ["done"]);
     assert!(result.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_its_own_is_not_lost_when_its_time_is_over_before_all_that_it_spawned_has_ended() {
+    let outcome = nursery!(async |n: &Nursery<'_, &str>| {
+        n.task().isolated().shielded(SECOND).spawn(async {
+            sc_tokio::spawn(pending::<()>());
+            Err::<(), _>("the child's own")
+        });
+        yield_now().await;
+        n.cancel_children("stop");
+        Ok(())
+    })
+    .outcome()
+    .await;
+    assert!(matches!(outcome.failures(), [Failure::Error("the child's own")]), "{outcome:?}");
+    assert_eq!(outcome.report().duration, SECOND, "{}", outcome.report());
 }

@@ -1,8 +1,9 @@
 //! What a run is compared by: who began and ended when, and who learned what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::model::Expected;
 use crate::program::readable;
 
 /// In virtual milliseconds since the program began.
@@ -37,6 +38,19 @@ pub(crate) enum Entry {
         scope: usize,
         what: Seen,
     },
+    /// The result of code in a shield.
+    Unshielded {
+        frame: usize,
+        code: usize,
+        what: Seen,
+    },
+    /// The result of a join: how it ended, and what it gave, in that order.
+    Joined {
+        frame: usize,
+        group: usize,
+        end: Decided,
+        given: Vec<Seen>,
+    },
     /// The outcome of a scope, as its opener got it; of the root nobody is the opener.
     Resolved {
         frame: Option<usize>,
@@ -60,16 +74,33 @@ pub(crate) enum Raised {
     Cancelled(String),
 }
 
+/// What became of a join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Decided {
+    Won,
+    Failed,
+    Empty,
+    TooFew,
+    Cancelled,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Seen {
     Value,
+    /// That of this frame.
+    ValueOf(usize),
     Error(Raised),
     Panic(usize),
     /// With the reason.
     Cancelled(String),
     Owned,
+    /// What the handle of a task says that was stopped.
+    Aborted,
     /// `Child::cancel` says no more.
     Stopped,
+    /// A child that was started has said that it is ready; one has ended without.
+    Ready,
+    Unsignalled,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,14 +125,22 @@ pub(crate) struct Log(pub(crate) Vec<(At, Entry)>);
 impl Log {
     /// Without what a frame learned in the very instant in which it was dropped: whether it was polled once more before
     /// it was dropped is nobody's promise.
-    fn comparable(&self) -> Vec<(At, Entry)> {
+    ///
+    /// And without the children among `seated` that began in the instant in which they were dropped: a seat that comes free
+    /// with what ends the scope may be taken before or after that.
+    fn comparable(&self, seated: &BTreeSet<usize>) -> Vec<(At, Entry)> {
         let dropped = |at: At, frame: usize| self.0.contains(&(at, Entry::Ended(frame, How::Dropped)));
         let mut entries: Vec<_> = self
             .0
             .iter()
             .filter(|(at, entry)| match entry {
-                Entry::Saw { frame, .. } | Entry::Tried { frame, .. } | Entry::Resolved { frame: Some(frame), .. } => {
-                    !dropped(*at, *frame)
+                Entry::Saw { frame, .. }
+                | Entry::Tried { frame, .. }
+                | Entry::Unshielded { frame, .. }
+                | Entry::Joined { frame, .. }
+                | Entry::Resolved { frame: Some(frame), .. } => !dropped(*at, *frame),
+                Entry::Began(frame) | Entry::Ended(frame, How::Dropped) if seated.contains(frame) => {
+                    !(self.0.contains(&(*at, Entry::Began(*frame))) && dropped(*at, *frame))
                 }
                 _ => true,
             })
@@ -128,8 +167,9 @@ impl Log {
     }
 
     /// What differs, if anything does.
-    pub(crate) fn differs_from(&self, expected: &Self, daemons: &BTreeMap<usize, usize>) -> Result<(), String> {
-        let (mine, theirs) = (self.comparable(), expected.comparable());
+    pub(crate) fn differs_from(&self, expected: &Expected) -> Result<(), String> {
+        let Expected { log, daemons, seated, .. } = expected;
+        let (mine, theirs) = (self.comparable(seated), log.comparable(seated));
         if mine != theirs {
             let at = mine.iter().zip(&theirs).position(|(a, b)| a != b).unwrap_or(mine.len().min(theirs.len()));
             let line = |entries: &[(At, Entry)]| match entries.get(at) {
@@ -138,7 +178,7 @@ impl Log {
             };
             return Err(format!("the first difference:\n  ran:      {}\n  expected: {}", line(&mine), line(&theirs)));
         }
-        let (mine, theirs) = (self.teardowns(daemons), expected.teardowns(daemons));
+        let (mine, theirs) = (self.teardowns(daemons), log.teardowns(daemons));
         if mine != theirs {
             return Err(format!("another order of teardown (P10):\n  ran:      {mine:?}\n  expected: {theirs:?}"));
         }

@@ -5,9 +5,11 @@
 //! have one cause: the order of what is not connected is not asked for. Sums that meet all the same are ties, and the
 //! model gives up on them: what follows from ties is for races and for the search through schedules.
 
-use std::fmt;
+mod generate;
+mod show;
 
-use proptest::prelude::*;
+pub(crate) use generate::program;
+pub(crate) use show::readable;
 
 /// A length of time. `coarse` is what is generated and shrunk; `ms` is made distinct from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(crate) struct Span {
 #[derive(Clone)]
 pub(crate) struct Program {
     pub(crate) root: Scope,
+    /// How many seats each limit has; scopes may share one.
+    pub(crate) limits: [u8; 2],
 }
 
 #[derive(Debug, Clone)]
@@ -29,6 +33,8 @@ pub(crate) struct Scope {
     pub(crate) timeout: Option<Span>,
     pub(crate) grace: Option<Span>,
     pub(crate) finalizer_timeout: Span,
+    /// Which limit its children are under.
+    pub(crate) limit: Option<usize>,
     pub(crate) body: Code,
 }
 
@@ -65,6 +71,8 @@ pub(crate) enum Act {
     /// `Child::cancel`, and whether its end is waited for.
     Stop(u8, bool),
     DropHandle(u8),
+    /// `mem::forget` of a handle.
+    ForgetHandle(u8),
     Cancel,
     CancelChildren,
     /// A scope inside: with its outcome observed.
@@ -73,7 +81,66 @@ pub(crate) enum Act {
     NestDropped(Box<Scope>, Span),
     /// A scope inside whose error is, after another sleep, this frame's.
     NestTried(Box<Scope>, Span),
+    /// A scope inside whose future is forgotten after a while.
+    NestForgotten(Box<Scope>, Span),
     Defer(Finalizer),
+    /// `Scope::start`, given up after a while or not.
+    Start(Task, Option<Span>),
+    /// `Scope::reserve`, and a child on the seat; in a body, others do nothing (a child with a seat would wait for itself).
+    Reserve(Task),
+    /// A child that was started says that it is ready; others do nothing.
+    Signal,
+    Shield(Box<Shield>),
+    /// A join, whose result is observed.
+    /// `sc_tokio::spawn`: a task of the frame's own scope, whichever that is.
+    Ambient(Task),
+    /// Awaits such a task, by a number as handles have.
+    JoinAmbient(u8),
+    /// `JoinHandle::abort`, and the handle is dropped.
+    Abort(u8),
+    Group(Box<Group>),
+    Resource(Box<Resource>),
+}
+
+/// Something that is acquired, and released at the end of the scope.
+#[derive(Debug, Clone)]
+pub(crate) struct Resource {
+    /// What acquires it: an isolated child, shielded for as long as a finalizer may take.
+    pub(crate) acquire: Task,
+    pub(crate) release: Finalizer,
+    /// A share of it leaves the scope.
+    pub(crate) leaks: bool,
+}
+
+/// Children of a join, and how it is set up.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) id: usize,
+    pub(crate) how: How,
+    pub(crate) parallel: bool,
+    /// How many run at once.
+    pub(crate) width: Option<usize>,
+    pub(crate) timeout: Option<Span>,
+    pub(crate) grace: Option<Span>,
+    pub(crate) members: Vec<Task>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    All,
+    Map,
+    ForEach,
+    Settle,
+    FirstOk,
+    Quorum(usize),
+}
+
+/// Code that is shielded for so long; its error is the frame's, after a while.
+#[derive(Debug, Clone)]
+pub(crate) struct Shield {
+    pub(crate) limit: Span,
+    pub(crate) code: Code,
+    pub(crate) after: Span,
 }
 
 #[derive(Debug, Clone)]
@@ -81,6 +148,8 @@ pub(crate) struct Finalizer {
     pub(crate) id: usize,
     pub(crate) takes: Span,
     pub(crate) end: End,
+    /// The number of what acquired the resource that it releases.
+    pub(crate) of: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +162,8 @@ pub(crate) enum Kind {
     Borrowed,
     /// A daemon, without access to the scope.
     Daemon,
+    /// Of [`Act::Ambient`].
+    Ambient,
 }
 
 #[derive(Debug, Clone)]
@@ -101,6 +172,8 @@ pub(crate) struct Task {
     pub(crate) isolated: bool,
     pub(crate) timeout: Option<Span>,
     pub(crate) grace: Option<Span>,
+    /// As a whole, for so long.
+    pub(crate) shielded: Option<Span>,
     pub(crate) code: Code,
 }
 
@@ -108,212 +181,26 @@ impl Code {
     /// The greatest number in here.
     pub(crate) fn last_id(&self) -> usize {
         let inside = self.steps.iter().map(|step| match &step.act {
-            Act::Spawn(task) => task.code.last_id(),
-            Act::Nest(scope) | Act::NestDropped(scope, _) | Act::NestTried(scope, _) => scope.body.last_id(),
+            Act::Spawn(task) | Act::Start(task, _) | Act::Reserve(task) | Act::Ambient(task) => task.code.last_id(),
+            Act::Nest(scope) | Act::NestDropped(scope, _) | Act::NestTried(scope, _) | Act::NestForgotten(scope, _) => {
+                scope.body.last_id()
+            }
             Act::Defer(finalizer) => finalizer.id,
+            Act::Shield(shield) => shield.code.last_id(),
+            Act::Group(group) => group.last_id(),
+            Act::Resource(resource) => resource.release.id,
             _ => self.id,
         });
         inside.max().unwrap_or(self.id).max(self.id)
     }
 }
 
+impl Group {
+    pub(crate) fn last_id(&self) -> usize {
+        self.members.iter().map(|task| task.code.last_id()).max().unwrap_or(self.id)
+    }
+}
+
 /// One unit of the coarse part, in milliseconds. Long enough that sums of the fine parts nearly never meet, and short
 /// enough that what looks every ten seconds (a scope that takes long) does not look too often.
 const UNIT: u64 = 1 << 16;
-
-fn span() -> impl Strategy<Value = Span> {
-    (1_u8..=12).prop_map(|coarse| Span { coarse, ms: 0 })
-}
-
-/// Mostly not.
-fn rarely<T: fmt::Debug + Clone + 'static>(of: impl Strategy<Value = T> + 'static) -> BoxedStrategy<Option<T>> {
-    prop_oneof![3 => Just(None), 1 => of.prop_map(Some)].boxed()
-}
-
-fn end() -> BoxedStrategy<End> {
-    prop_oneof![6 => Just(End::Value), 2 => Just(End::Error), 1 => Just(End::Panic)].boxed()
-}
-
-fn finalizer() -> impl Strategy<Value = Finalizer> {
-    (span(), end()).prop_map(|(takes, end)| Finalizer { id: 0, takes, end })
-}
-
-fn kind() -> impl Strategy<Value = Kind> {
-    prop_oneof![3 => Just(Kind::Plain), 3 => Just(Kind::With), 2 => Just(Kind::Borrowed), 2 => Just(Kind::Daemon)]
-}
-
-fn task(depth: u32) -> BoxedStrategy<Task> {
-    (kind(), prop::bool::weighted(0.2), rarely(span()), rarely(span()), code(depth))
-        .prop_map(|(kind, isolated, timeout, grace, code)| Task { kind, isolated, timeout, grace, code })
-        .boxed()
-}
-
-fn scope(depth: u32) -> BoxedStrategy<Scope> {
-    (any::<bool>(), rarely(span()), rarely(span()), span(), code(depth))
-        .prop_map(|(supervise, timeout, grace, finalizer_timeout, body)| {
-            // Long enough for most.
-            let finalizer_timeout = Span { coarse: finalizer_timeout.coarse + 4, ..finalizer_timeout };
-            Scope { id: 0, supervise, timeout, grace, finalizer_timeout, body }
-        })
-        .boxed()
-}
-
-fn act(depth: u32) -> BoxedStrategy<Act> {
-    let small = prop_oneof![
-        4 => any::<u8>().prop_map(Act::Await),
-        4 => any::<u8>().prop_map(Act::Join),
-        2 => (any::<u8>(), any::<bool>()).prop_map(|(which, waits)| Act::Stop(which, waits)),
-        1 => any::<u8>().prop_map(Act::DropHandle),
-        1 => Just(Act::Cancel),
-        1 => Just(Act::CancelChildren),
-        2 => finalizer().prop_map(Act::Defer),
-    ];
-    if depth == 0 {
-        return small.boxed();
-    }
-    prop_oneof![
-        8 => small,
-        14 => task(depth - 1).prop_map(Act::Spawn),
-        2 => scope(depth - 1).prop_map(|scope| Act::Nest(Box::new(scope))),
-        2 => (scope(depth - 1), span()).prop_map(|(scope, after)| Act::NestDropped(Box::new(scope), after)),
-        2 => (scope(depth - 1), span()).prop_map(|(scope, after)| Act::NestTried(Box::new(scope), after)),
-    ]
-    .boxed()
-}
-
-fn code(depth: u32) -> BoxedStrategy<Code> {
-    let steps = prop::collection::vec((span(), act(depth)).prop_map(|(sleep, act)| Step { sleep, act }), 0..=3);
-    (steps, span(), end()).prop_map(|(steps, last, end)| Code { id: 0, steps, last, end }).boxed()
-}
-
-/// A random program.
-pub(crate) fn program() -> impl Strategy<Value = Program> {
-    let root = (scope(3), prop::collection::vec((span(), act(3)).prop_map(|(sleep, act)| Step { sleep, act }), 1..=4));
-    root.prop_map(|(mut root, more)| {
-        root.body.steps.extend(more);
-        let mut numbers = Numbers::default();
-        numbers.scope(&mut root);
-        Program { root }
-    })
-}
-
-/// Numbers scopes and codes, and makes lengths distinct.
-#[derive(Default)]
-struct Numbers {
-    scopes: usize,
-    codes: usize,
-    spans: u64,
-}
-
-impl Numbers {
-    fn scope(&mut self, scope: &mut Scope) {
-        scope.id = self.scopes;
-        self.scopes += 1;
-        self.spans(scope.timeout.iter_mut().chain(&mut scope.grace).chain([&mut scope.finalizer_timeout]));
-        self.code(&mut scope.body);
-    }
-
-    fn code(&mut self, code: &mut Code) {
-        code.id = self.codes;
-        self.codes += 1;
-        for Step { sleep, act } in &mut code.steps {
-            self.spans([sleep]);
-            match act {
-                Act::Spawn(task) => {
-                    self.spans(task.timeout.iter_mut().chain(&mut task.grace));
-                    self.code(&mut task.code);
-                }
-                Act::Nest(scope) => self.scope(scope),
-                Act::NestDropped(scope, span) | Act::NestTried(scope, span) => {
-                    self.spans([span]);
-                    self.scope(scope);
-                }
-                Act::Defer(finalizer) => {
-                    finalizer.id = self.codes;
-                    self.codes += 1;
-                    self.spans([&mut finalizer.takes]);
-                }
-                Act::Await(_)
-                | Act::Join(_)
-                | Act::Stop(..)
-                | Act::DropHandle(_)
-                | Act::Cancel
-                | Act::CancelChildren => {}
-            }
-        }
-        self.spans([&mut code.last]);
-    }
-
-    fn spans<'a>(&mut self, spans: impl IntoIterator<Item = &'a mut Span>) {
-        for span in spans {
-            self.spans += 1;
-            // Splitmix: neighbours have nothing in common, and neither have their sums.
-            let mut fine = self.spans.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            fine = (fine ^ (fine >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            fine = (fine ^ (fine >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            span.ms = u64::from(span.coarse) * UNIT + (fine ^ (fine >> 31)) % UNIT;
-        }
-    }
-}
-
-/// A length as people can read it: in units.
-pub(crate) fn readable(ms: u64) -> String {
-    format!("{}.{:05}", ms / UNIT, ms % UNIT)
-}
-
-impl fmt::Debug for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f)?;
-        write_scope(f, &self.root, 0)
-    }
-}
-
-fn write_scope(f: &mut fmt::Formatter<'_>, scope: &Scope, depth: usize) -> fmt::Result {
-    let pad = "    ".repeat(depth);
-    let policy = if scope.supervise { " supervise" } else { "" };
-    write!(f, "{pad}scope {}{policy}", scope.id)?;
-    for (what, span) in [("timeout", scope.timeout), ("grace", scope.grace)] {
-        if let Some(span) = span {
-            write!(f, " {what}={}", readable(span.ms))?;
-        }
-    }
-    writeln!(f, " finalizer_timeout={}", readable(scope.finalizer_timeout.ms))?;
-    write_code(f, &scope.body, depth + 1)
-}
-
-fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Result {
-    let pad = "    ".repeat(depth);
-    writeln!(f, "{pad}code {}:", code.id)?;
-    for Step { sleep, act } in &code.steps {
-        write!(f, "{pad}  after {}: ", readable(sleep.ms))?;
-        match act {
-            Act::Spawn(task) => {
-                write!(f, "spawn {:?}{}", task.kind, if task.isolated { " isolated" } else { "" })?;
-                for (what, span) in [("timeout", task.timeout), ("grace", task.grace)] {
-                    if let Some(span) = span {
-                        write!(f, " {what}={}", readable(span.ms))?;
-                    }
-                }
-                writeln!(f)?;
-                write_code(f, &task.code, depth + 1)?;
-            }
-            Act::Nest(scope) => {
-                writeln!(f, "nest")?;
-                write_scope(f, scope, depth + 1)?;
-            }
-            Act::NestDropped(scope, after) => {
-                writeln!(f, "nest, dropped after {}", readable(after.ms))?;
-                write_scope(f, scope, depth + 1)?;
-            }
-            Act::NestTried(scope, after) => {
-                writeln!(f, "nest, and its error is mine after {}", readable(after.ms))?;
-                write_scope(f, scope, depth + 1)?;
-            }
-            Act::Defer(Finalizer { id, takes, end }) => {
-                writeln!(f, "defer {id}: after {} {end:?}", readable(takes.ms))?;
-            }
-            act => writeln!(f, "{act:?}")?,
-        }
-    }
-    writeln!(f, "{pad}  after {}: {:?}", readable(code.last.ms), code.end)
-}

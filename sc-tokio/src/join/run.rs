@@ -202,26 +202,36 @@ where
             _ => None,
         };
         let mut payload = this.progress.panic.take().or(fed.err());
+        let is_whole = payload.is_none();
         if let Some(panic) = own {
-            if payload.is_none() && !this.progress.is_decided_first() {
+            if is_whole && !this.progress.is_decided_first() {
                 payload = Some(panic.into_payload());
             } else {
                 lose(node, Member::some_child().at(place), Failure::<E>::Panic(panic));
             }
         }
-        if let Some(payload) = payload {
-            if let Some(panic) = drop_quietly(joiner) {
-                lose(node, Member::body().at(place), Failure::<E>::Panic(panic));
-            }
-            resume_unwind(payload);
-        }
-        let cut = this.progress.is_cut().then(|| node.why(Reason::AwaitedChild));
+        let is_cut = payload.is_some() || this.progress.is_cut();
+        let cut = is_cut.then(|| node.why(Reason::AwaitedChild));
         let mut unclaimed = Vec::new();
-        let output = catch_unwind(AssertUnwindSafe(|| joiner.finish(cut, &mut unclaimed)));
+        // A joiner that panicked is asked nothing more; another one has failures that go nowhere else (P4).
+        let output = catch_unwind(AssertUnwindSafe(|| is_whole.then(|| joiner.finish(cut, &mut unclaimed))));
         for failure in unclaimed {
             lose(node, Member::some_child().at(place), failure);
         }
-        output.unwrap_or_else(|payload| resume_unwind(payload))
+        let Some(payload) = payload else {
+            return match output {
+                Ok(output) => output.expect("nobody panicked"),
+                Err(payload) => resume_unwind(payload),
+            };
+        };
+        let second = match output {
+            Ok(output) => drop_quietly(output),
+            Err(payload) => Some(Panic::new(payload)),
+        };
+        if let Some(panic) = second {
+            lose(node, Member::body().at(place), Failure::<E>::Panic(panic));
+        }
+        resume_unwind(payload)
     }
 
     /// Drops the source, and what the joiner is not to be told of; failures go to the hook (P4).

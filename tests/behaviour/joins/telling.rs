@@ -1,7 +1,11 @@
 //! What a join's result does not contain goes to the failure hook (P4).
 
+use std::future::IntoFuture;
+use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
+use std::time::Duration;
 
+use futures::FutureExt;
 use sc_tokio::join;
 use tokio::runtime::Runtime;
 use tokio::task::yield_now;
@@ -44,6 +48,21 @@ pub(crate) fn losses_go_to_the_hook(runtime: &Runtime, told: &Mutex<Vec<(Option<
         both_ways!(race = join::quorum(1, group()).named("lossy").limit(1) => {
             assert_eq!(race.await.unwrap(), [3]);
             lost(&["1, for the hook", "2, for the hook"]);
+        });
+        let group = || {
+            [0, 1].map(|n| async move {
+                if n == 0 {
+                    sc_tokio::spawn(async { panic!("of a task") });
+                    return Ok(0);
+                }
+                sc_tokio::cancelled().await;
+                anyhow::bail!("in the grace, for the hook")
+            })
+        };
+        both_ways!(all = join::all(group()).named("lossy").grace(Duration::from_secs(60)) => {
+            let panic = AssertUnwindSafe(all.into_future()).catch_unwind().await.unwrap_err();
+            assert_eq!(panic.downcast_ref::<String>().map(String::as_str), Some("of a task"));
+            lost(&["in the grace, for the hook"]);
         });
         let all = join::settle([0, 1].map(fails)).named("lossy").await;
         assert_eq!(all.len(), 2, "the result has them");

@@ -3,9 +3,25 @@
 use super::*;
 
 impl<'p> World<'p> {
+    /// When a frame is dropped that no shield holds.
+    pub(super) fn falls_at(&self, frame: usize) -> Option<At> {
+        self.stops_at(frame).filter(|_| self.is_live(frame) && !self.is_shielded(frame))
+    }
+
     pub(super) fn drop_somebody(&mut self) -> bool {
-        let due = |frame: &usize| self.is_live(*frame) && self.stops_at(*frame).is_some_and(|at| at <= self.now);
-        let Some(frame) = (0..self.frames.len()).find(due) else { return false };
+        let due = |frame: &usize| self.falls_at(*frame) == Some(self.now);
+        let queued = |frame: &usize| {
+            self.frames[*frame].seat == Seat::Queued && self.is_live(*frame) && self.told(*frame) != Told::Nobody
+        };
+        let Some(frame) = (0..self.frames.len()).find(|frame| due(frame) || queued(frame)) else { return false };
+        self.end(frame, Ending::Dropped);
+        true
+    }
+
+    /// Those that a shield has held learn it in the poll in which that ends, from the inside out.
+    pub(super) fn drop_somebody_late(&mut self) -> bool {
+        let overdue = |frame: &usize| self.falls_at(*frame).is_some_and(|at| at < self.now);
+        let Some(frame) = (0..self.frames.len()).rfind(overdue) else { return false };
         self.end(frame, Ending::Dropped);
         true
     }
@@ -18,6 +34,16 @@ impl<'p> World<'p> {
                     self.answer(frame, child);
                     return true;
                 }
+                Doing::AwaitingTask(child) if !self.is_live(child) => {
+                    self.answer_ambient(frame, child);
+                    return true;
+                }
+                Doing::Acquiring(child, resource) if !self.is_live(child) => {
+                    self.answer_acquisition(frame, child, resource);
+                    return true;
+                }
+                Doing::Reserving(task) if self.answer_reservation(frame, task) => return true,
+                Doing::Starting(child, _) if self.answer_start(frame, child) => return true,
                 Doing::Inside(scope, then)
                     if self.scopes[scope].closed.is_some() && self.leave_scope(frame, scope, then) =>
                 {
@@ -36,10 +62,12 @@ impl<'p> World<'p> {
     // Frames.
 
     pub(super) fn begin(&mut self, frame: Frame<'p>) -> usize {
-        let code = frame.code;
         self.frames.push(frame);
-        let frame = self.frames.len() - 1;
-        if let Some(code) = code {
+        self.begin_code(self.frames.len() - 1)
+    }
+
+    pub(super) fn begin_code(&mut self, frame: usize) -> usize {
+        if let Some(code) = self.frames[frame].code {
             self.log(Entry::Began(code.id));
             self.go_on(frame);
         }
@@ -68,8 +96,24 @@ impl<'p> World<'p> {
         };
         *next += 1;
         match (&step.act, here) {
-            (Act::Spawn(task), Some(scope)) => self.spawn(frame, scope, task),
-            (Act::Await(which) | Act::Join(which) | Act::Stop(which, _) | Act::DropHandle(which), _) => {
+            (Act::Spawn(task), Some(scope)) => {
+                let child = self.spawn(frame, scope, task);
+                self.frames[frame].handles.push(child);
+            }
+            (Act::Reserve(task), Some(scope)) if self.is_body_of(frame, scope) => {
+                return self.reserve(frame, scope, task);
+            }
+            (Act::Reserve(_), _) => {}
+            (Act::Start(task, patience), Some(scope)) => return self.start(frame, scope, task, *patience),
+            (Act::Signal, _) => self.signal(frame),
+            (
+                Act::Await(which)
+                | Act::Join(which)
+                | Act::Stop(which, _)
+                | Act::DropHandle(which)
+                | Act::ForgetHandle(which),
+                _,
+            ) => {
                 return self.use_handle(frame, *which, &step.act);
             }
             (Act::Cancel, Some(scope)) => {
@@ -78,10 +122,20 @@ impl<'p> World<'p> {
             }
             (Act::CancelChildren, Some(scope)) => self.cancel_children(scope),
             (Act::Defer(finalizer), Some(scope)) => self.scopes[scope].finalizers.push(finalizer),
-            (Act::Spawn(_) | Act::Cancel | Act::CancelChildren | Act::Defer(_), None) => {}
+            (Act::Spawn(_) | Act::Start(..) | Act::Cancel | Act::CancelChildren | Act::Defer(_), None) => {}
             (Act::Nest(scope), _) => return self.enter(frame, scope, Then::Outcome),
             (Act::NestDropped(scope, after), _) => {
                 return self.enter(frame, scope, Then::DroppedAt(self.now + after.ms));
+            }
+            (Act::Resource(resource), Some(scope)) => return self.acquire(frame, scope, resource),
+            (Act::Resource(_), None) => {}
+            (Act::Ambient(task), _) => self.spawn_ambient(frame, task),
+            (Act::JoinAmbient(which), _) => return self.join_ambient(frame, *which),
+            (Act::Abort(which), _) => self.abort(frame, *which),
+            (Act::Group(group), _) => return self.join(frame, group),
+            (Act::Shield(shield), here) => return self.shield(frame, here, shield),
+            (Act::NestForgotten(scope, after), _) => {
+                return self.enter(frame, scope, Then::ForgottenAt(self.now + after.ms));
             }
             (Act::NestTried(scope, after), _) => return self.enter(frame, scope, Then::Try(after.ms)),
         }
@@ -107,6 +161,11 @@ impl<'p> World<'p> {
                     self.go_on(frame);
                 }
             }
+            Act::ForgetHandle(_) => {
+                self.seen("a handle forgotten");
+                self.leak_handle(child);
+                self.go_on(frame);
+            }
             _ => {
                 self.drop_handle(child);
                 self.go_on(frame);
@@ -114,52 +173,96 @@ impl<'p> World<'p> {
         }
     }
 
-    pub(super) fn spawn(&mut self, spawner: usize, scope: usize, task: &'p Task) {
-        let is_body = self.frames[spawner].task.is_none() && self.frames[spawner].scope == scope;
-        let is_bound = task.timeout.is_some();
+    pub(super) fn spawn(&mut self, spawner: usize, scope: usize, task: &'p Task) -> usize {
+        let is_borrowed = task.kind == Kind::Borrowed && self.is_body_of(spawner, scope);
+        let seat = self.queue_up(scope, task);
+        self.spawn_as(scope, task, Readiness::Spawned, is_borrowed, seat)
+    }
+
+    pub(super) fn is_body_of(&self, frame: usize, scope: usize) -> bool {
+        self.frames[frame].task.is_none() && self.frames[frame].scope == scope
+    }
+
+    pub(super) fn spawn_as(
+        &mut self,
+        scope: usize,
+        task: &'p Task,
+        start: Readiness,
+        borrowed: bool,
+        seat: Seat,
+    ) -> usize {
+        let is_wrapped = task.timeout.is_some() || task.shielded.is_some();
         let here = (task.kind == Kind::With).then_some(scope);
         let mut child = Frame {
-            code: (!is_bound).then_some(&task.code),
+            code: (!is_wrapped).then_some(&task.code),
             scope,
             here,
             task: Some(task),
-            borrowed: task.kind == Kind::Borrowed && is_body,
+            borrowed,
             next: 0,
-            doing: Doing::Sleeping(0),
+            doing: Doing::NotBegun,
             handles: Vec::new(),
             stop: None,
             has_handle: true,
+            handle_leaked: false,
+            start,
+            seat,
+            release: None,
+            leases: Vec::new(),
+            tasks: Vec::new(),
+            output: None,
             unclaimed: None,
         };
-        if self.scopes[scope].cancelled.is_some() {
+        if self.scopes[scope].cancelled.is_some() || self.scopes[scope].drained {
             // P7
             self.seen("a child refused");
             self.scopes[scope].counts[REFUSED] += 1;
-            self.scopes[scope].cut_short = true;
+            self.scopes[scope].cut_short |= self.scopes[scope].cancelled.is_some();
             child.doing = Doing::Ended(Exit::Cancelled(None));
             self.frames.push(child);
-            let child = self.frames.len() - 1;
-            return self.frames[spawner].handles.push(child);
+            return self.frames.len() - 1;
         }
         self.scopes[scope].counts[SPAWNED] += 1;
-        let kind = if child.borrowed { "borrowed" } else { "spawned" };
+        let kind = match start {
+            Readiness::Spawned if child.borrowed => "borrowed",
+            Readiness::Spawned => "spawned",
+            _ => "started",
+        };
         self.seen(format!("{kind} {:?}{}", task.kind, if task.isolated { " isolated" } else { "" }));
-        let child = self.begin(child);
-        self.frames[spawner].handles.push(child);
-        if let Some(timeout) = task.timeout {
-            self.bound(child, scope, here, task, timeout);
+        if seat == Seat::Queued {
+            self.seen("a child queued");
+            self.frames.push(child);
+            return self.enqueue(scope);
         }
+        let child = self.begin(child);
+        let mut inside = child;
+        if let Some(limit) = task.shielded {
+            inside = self.shield_whole(child, here, task, limit);
+        }
+        if let Some(timeout) = task.timeout {
+            self.bound(inside, scope, here, task, timeout);
+        }
+        child
     }
 
     /// The code of a child with a deadline runs in a scope of its own.
-    pub(super) fn bound(&mut self, child: usize, scope: usize, here: Option<usize>, task: &'p Task, timeout: Span) {
+    pub(super) fn bound(&mut self, frame: usize, scope: usize, here: Option<usize>, task: &'p Task, timeout: Span) {
         self.seen("a child's own deadline");
         let grace = task.grace.map(|span| span.ms).or(self.scopes[scope].settings.grace);
-        let body = &task.code;
+        let body = Some(&task.code);
         let timeout = Some(timeout.ms);
-        let settings = Settings { id: None, supervise: false, timeout, grace, finalizer_timeout: 0, body };
-        let inner = self.open(settings, Some(child), here);
-        self.frames[child].doing = Doing::Inside(inner, Then::Forward);
+        let settings = Settings {
+            id: None,
+            supervise: false,
+            timeout,
+            grace,
+            finalizer_timeout: 0,
+            shield: None,
+            limit: None,
+            body,
+        };
+        let inner = self.open(settings, Some(frame), here);
+        self.frames[frame].doing = Doing::Inside(inner, Then::Forward);
     }
 
     pub(super) fn told(&self, frame: usize) -> Told {
@@ -188,12 +291,24 @@ impl<'p> World<'p> {
                 self.drop_handle(child);
                 None
             }
+            Doing::Acquiring(child, _) => {
+                self.drop_handle(child);
+                None
+            }
+            Doing::Starting(child, _) => {
+                self.give_up(child);
+                None
+            }
+            Doing::Reserving(_) => {
+                self.unreserve(frame);
+                None
+            }
             _ => None,
         };
         if let Some(scope) = inside {
             self.drop_future(scope);
         }
-        if let Some(code) = self.frames[frame].code {
+        if let Some(code) = self.frames[frame].code.filter(|_| self.frames[frame].seat != Seat::Queued) {
             let how = match &ending {
                 Ending::Value => How::Value,
                 Ending::Failed(Seen::Panic(_)) => How::Panic,
@@ -205,10 +320,17 @@ impl<'p> World<'p> {
         for child in std::mem::take(&mut self.frames[frame].handles) {
             self.drop_handle(child);
         }
+        self.end_opened(frame);
+        let ending = self.hand_in(frame, ending);
+        self.register_release(frame);
+        let ending = self.keep_output(frame, ending);
+        self.leak_output(frame);
         let scope = self.frames[frame].scope;
         if self.frames[frame].task.is_some() {
             self.record_exit(frame, scope, told, ending);
+            self.leave_seat(frame);
         } else if !self.scopes[scope].future_gone {
+            let ending = self.carry(scope, ending);
             self.record_body(scope, ending);
         } else {
             self.scopes[scope].body_ended = true;
@@ -216,7 +338,7 @@ impl<'p> World<'p> {
     }
 
     pub(super) fn reason_from_inside(&self, frame: usize) -> Option<String> {
-        if let Some((reason, _)) = &self.frames[frame].stop {
+        if let Some((reason, ..)) = &self.frames[frame].stop {
             return Some(reason.clone());
         }
         let scope = &self.scopes[self.frames[frame].scope];
@@ -311,9 +433,9 @@ impl<'p> World<'p> {
         self.seen("a child stopped from inside");
         let grace = self.own_grace(child).or(self.scopes[self.frames[child].scope].settings.grace);
         let at = self.now + grace.unwrap_or(0);
-        self.frames[child].stop = Some((reason.to_owned(), at));
+        self.frames[child].stop = Some((reason.to_owned(), at, self.now));
         for scope in self.opened_by(child) {
-            self.cancel(scope, reason, true, at);
+            self.hand_down(scope, reason, at, self.now);
         }
     }
 }

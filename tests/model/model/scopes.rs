@@ -20,7 +20,7 @@ impl<'p> World<'p> {
             return;
         }
         state.cancelled = Some((reason.to_owned(), inherited));
-        state.cancelled_at = now;
+        (state.cancelled_at, state.since) = (now, now);
         state.stop_at = state.settings.grace.map_or(stop_at, |grace| now + grace);
         let has_grace = state.stop_at > now;
         if has_grace {
@@ -31,9 +31,10 @@ impl<'p> World<'p> {
             if self.is_daemon(member) {
                 continue;
             }
-            let until = self.stops_at(member).expect("the scope is cancelled");
+            // What is forgotten has no grace of its own.
+            let until = self.stops_at(member).unwrap_or(self.scopes[scope].stop_at);
             for below in self.opened_by(member) {
-                self.cancel(below, reason, true, until);
+                self.hand_down(below, reason, until, now);
             }
         }
     }
@@ -57,8 +58,14 @@ impl<'p> World<'p> {
             value: false,
             late: None,
             future_gone: false,
+            forgotten: false,
             cancelled: None,
             cancelled_at: 0,
+            since: 0,
+            pending: None,
+            join: None,
+            unshielded: false,
+            carried: None,
             stop_at: 0,
             cut_short: false,
             primary: None,
@@ -66,22 +73,30 @@ impl<'p> World<'p> {
             counts: [0; 6],
             drained: false,
             turn: None,
+            turn_since: 0,
             finalizers: Vec::new(),
             finalizing: None,
             closed: None,
         });
         let here = if settings.id.is_some() { Some(scope) } else { here };
         let body = Frame {
-            code: Some(settings.body),
+            code: settings.body,
             scope,
             here,
             task: None,
             borrowed: false,
             next: 0,
-            doing: Doing::Sleeping(0),
+            doing: Doing::NotBegun,
             handles: Vec::new(),
             stop: None,
             has_handle: false,
+            handle_leaked: false,
+            start: Readiness::Spawned,
+            seat: Seat::Unneeded,
+            release: None,
+            leases: Vec::new(),
+            tasks: Vec::new(),
+            output: None,
             unclaimed: None,
         };
         self.scopes[scope].body = self.begin(body);
@@ -97,7 +112,8 @@ impl<'p> World<'p> {
         let outer = self.frames[opener].scope;
         let reason = self.reason_from_inside(opener).unwrap_or_else(|| self.scopes[outer].reason_or(""));
         self.seen("a scope opened in a grace");
-        self.cancel(scope, &reason, true, until);
+        let since = self.told_since(opener);
+        self.hand_down(scope, &reason, until, since);
     }
 
     /// The future of a scope is dropped (P3).
@@ -124,12 +140,13 @@ impl<'p> World<'p> {
     /// A scope has closed that a frame waits for. Whether that goes on.
     pub(super) fn leave_scope(&mut self, frame: usize, scope: usize, then: Then) -> bool {
         match then {
-            Then::Outcome | Then::DroppedAt(_) => {
+            Then::Outcome | Then::DroppedAt(_) | Then::ForgottenAt(_) => {
                 let outcome = self.summary(scope);
                 let (id, scope) = (self.id_of(frame), self.scopes[scope].settings.id.expect("it is in the program"));
                 self.log(Entry::Resolved { frame: Some(id), scope, outcome });
                 self.go_on(frame);
             }
+            Then::Try(after) if self.scopes[scope].settings.shield.is_some() => self.leave_shield(frame, scope, after),
             Then::Try(after) => {
                 self.seen("a scope's error passed on");
                 let what = match self.scopes[scope].result() {
@@ -140,12 +157,23 @@ impl<'p> World<'p> {
                 self.log(Entry::Tried { frame: id, scope, what: what.clone() });
                 self.frames[frame].doing = Doing::Trying(self.now + after, what);
             }
+            Then::Learn => self.learn(frame, scope),
             Then::Forward => {
                 let inherited = self.scopes[scope].cancelled.as_ref().is_some_and(|(_, inherited)| *inherited);
-                match self.scopes[scope].result() {
-                    Seen::Value => self.end(frame, Ending::Value),
+                let is_shield = self.scopes[scope].settings.shield.is_some();
+                let result = self.scopes[scope].result();
+                let own = self.scopes[scope].carried.take();
+                match result {
+                    // The code's own error is the child's, whatever became of its shield since.
+                    _ if own.is_some() => self.end(frame, own.map_or(Ending::Value, Ending::Failed)),
+                    Seen::Value => {
+                        if self.stops_at(frame).is_some_and(|at| at < self.now) {
+                            self.seen("a shielded child went on after its stop");
+                        }
+                        self.end(frame, Ending::Value);
+                    }
                     // The grace is a bound and not a wait, for an error as for a value.
-                    Seen::Cancelled(_) if inherited && self.scopes[scope].late.is_some() => {
+                    Seen::Cancelled(_) if inherited && !is_shield && self.scopes[scope].late.is_some() => {
                         let late = self.scopes[scope].late.clone().expect("as just seen");
                         self.end(frame, Ending::Failed(late));
                     }
@@ -197,6 +225,7 @@ impl<'p> World<'p> {
         let task = self.frames[frame].task.expect("bodies have no exit");
         let is_daemon = task.kind == Kind::Daemon;
         let has_handle = self.frames[frame].has_handle;
+        let isolated = task.isolated || self.is_starting_at_its_end(frame);
         let state = &mut self.scopes[scope];
         let (count, failure) = match ending {
             Ending::Value => (SUCCEEDED, None),
@@ -215,8 +244,8 @@ impl<'p> World<'p> {
         };
         state.counts[count] += 1;
         let Some(failure) = failure else { return };
-        state.cut_short |= state.cancelled.is_some() && !task.isolated && told != Told::FromInside;
-        if task.isolated || state.settings.supervise {
+        state.cut_short |= state.cancelled.is_some() && !isolated && told != Told::FromInside;
+        if isolated || state.settings.supervise {
             if has_handle {
                 self.frames[frame].unclaimed = Some(failure);
             } else {
@@ -226,6 +255,9 @@ impl<'p> World<'p> {
             self.scopes[scope].further.push(failure);
             self.seen("a secondary failure");
         } else {
+            if self.frames[frame].start == Readiness::Ready {
+                self.seen("a child that was ready failed its scope");
+            }
             self.decide(scope, failure);
         }
     }
@@ -244,7 +276,7 @@ impl<'p> World<'p> {
 
     pub(super) fn teardown(&mut self, scope: usize) -> bool {
         let state = &self.scopes[scope];
-        if state.closed.is_some() || state.finalizing.is_some() {
+        if state.closed.is_some() || state.finalizing.is_some() || state.forgotten {
             return false;
         }
         if !state.drained {
@@ -262,10 +294,12 @@ impl<'p> World<'p> {
         if let Some(daemon) = newest {
             self.stop_daemon(scope, daemon);
         } else if let Some(finalizer) = self.scopes[scope].finalizers.pop() {
-            let told = self.scopes[scope].kind().to_owned();
+            self.keep_unclaimed(scope);
+            let told = self.told_at_the_end(scope, finalizer);
             self.scopes[scope].finalizing = Some((finalizer, self.now));
             self.log(Entry::Finalizing { scope: self.number(scope), id: finalizer.id, told });
         } else {
+            self.keep_unclaimed(scope);
             self.scopes[scope].closed = Some(self.now);
             self.seen(format!("outcome: {}", self.scopes[scope].kind()));
         }
@@ -283,7 +317,9 @@ impl<'p> World<'p> {
     }
 
     pub(super) fn is_over(&self, frame: usize) -> bool {
-        !self.is_live(frame) && self.opened_by(frame).is_empty()
+        let is_leaked =
+            matches!(self.frames[frame].doing, Doing::Leaked) && !self.scopes[self.frames[frame].scope].forgotten;
+        (is_leaked || !self.is_live(frame)) && self.opened_by(frame).is_empty()
     }
 
     pub(super) fn stop_daemon(&mut self, scope: usize, daemon: usize) {
@@ -296,11 +332,12 @@ impl<'p> World<'p> {
         };
         let reason = state.reason_or("WorkDone");
         self.scopes[scope].turn = Some((daemon, at));
+        self.scopes[scope].turn_since = self.now;
         let id = self.frames[daemon].task.expect("it is a child").code.id;
         self.told.daemons.insert(id, self.number(scope));
         self.seen("a daemon in its turn");
         for below in self.opened_by(daemon) {
-            self.cancel(below, &reason, true, at);
+            self.hand_down(below, &reason, at, self.now);
         }
     }
 

@@ -72,6 +72,10 @@ fn tables(results: &Path, document: &Path) -> Result<(), String> {
 
 fn deliver(args: &Args, results: &Results) -> Result<(), String> {
     print!("{}", if args.markdown { table::markdown(results) } else { table::terminal(results) });
+    keep(args, results)
+}
+
+fn keep(args: &Args, results: &Results) -> Result<(), String> {
     args.json.as_deref().map_or(Ok(()), |file| write(file, &results.to_json()))
 }
 
@@ -95,6 +99,8 @@ fn measure(args: &Args) -> Result<Results, String> {
         let (rows, notes) = contest.against(args.against.as_deref()).run(plan);
         results.rows.extend(rows);
         results.notes.extend(notes);
+        // A long run that is cut short has not been for nothing.
+        keep(args, &results)?;
     }
     let wanted = |row: &Row| args.wants(&row.heading());
     results.rows.extend(sizes::rows().into_iter().filter(wanted));

@@ -478,6 +478,13 @@ impl Node {
         true
     }
 
+    /// The outcome of the scope, once it is closed.
+    pub(crate) fn finish<T>(&self, value: Option<T>) -> Outcome<T, BoxedError> {
+        let mut books = self.books();
+        let accepted = self.spawned() - books.uncounted;
+        books.scope.finish(value, accepted)
+    }
+
     /// The driver of a scope that somebody else carries only waits. Whether it may park.
     fn wait_for_close(&self, cx: &mut Context<'_>) -> bool {
         let waker = cx.waker().clone();

@@ -146,7 +146,9 @@ impl Stops {
     /// Ends every grace at once. Gives the tasks to abort; all who wait have to look.
     pub(crate) fn expire(&mut self, shielded: &Shielded) -> Vec<AbortHandle> {
         let Some(Stopped { single, batches, .. }) = self.0.get_mut() else { return Vec::new() };
-        batches.iter_mut().for_each(|batch| batch.due = true);
+        for batch in &mut *batches {
+            batch.due = true;
+        }
         let mut aborts = Vec::new();
         for (id, stop) in single.iter_mut().filter(|(_, stop)| !stop.due) {
             stop.due = true;

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Body, Daemon, Failures, Scope, StoppingDaemon};
+use super::lists::{Daemon, Failures, StoppingDaemon};
+use super::{Body, Scope};
 use crate::cancelled::Detail;
 use crate::{Cancelled, ChildId, Effects, FailureRecord, Member, Reason};
 

@@ -11,7 +11,7 @@ Usage: sc-bench plot FILE --out DIR
        sc-bench [--quick | --full] [--filter TEXT]... [--against NAME] [--json FILE] [--callgrind] [--markdown]
 
   --quick         few rounds and at most 10^5 children: less than two minutes (the default)
-  --full          many rounds and up to 10^6 children: about half an hour
+  --full          many rounds and up to 10^6 children: less than half an hour
   --filter TEXT   only measurements in whose heading TEXT occurs (upper and lower case are the same);
                   given several times, all have to occur
   --against NAME  only peers in whose name NAME occurs, and bare tasks: a round is shorter

@@ -21,10 +21,14 @@ const PANEL: (f64, f64) = (340.0, 390.0);
 const LEFT: f64 = 62.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 52.0;
+/// Beside each other: a page is not wide enough for more.
+const COLUMNS: usize = 2;
 /// A legend's line and its mark, and a letter of its text.
 const SAMPLE: f64 = 42.0;
 const LETTER: f64 = 7.9;
 const LINE: f64 = 19.0;
+/// Room for what stands above a panel that is not in the first line.
+const ABOVE: f64 = 34.0;
 
 /// A picture of one measure on one runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,8 +94,9 @@ impl<'a> Group<'a> {
         self.names.sort_by_key(|(_, ours)| !ours);
         let longest = self.names.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         let legend = SAMPLE + longest as f64 * LETTER;
-        let panels = self.panels.len() as f64 * (PANEL.0 + LEFT);
-        let (width, height) = (panels + 24.0 + legend, TOP + PANEL.1 + BOTTOM);
+        let panels = self.panels.len().min(COLUMNS) as f64 * (PANEL.0 + LEFT);
+        let lines = self.panels.len().div_ceil(COLUMNS) as f64;
+        let (width, height) = (panels + 24.0 + legend, TOP + lines * (PANEL.1 + BOTTOM) + (lines - 1.0) * ABOVE);
         let height = height.max(TOP + LINE * (self.names.len() as f64 + 1.0));
         let title = format!("{}: nanoseconds per child, {}", self.measure, self.runtime.replace('_', " "));
         let mut svg = format!(
@@ -105,8 +110,9 @@ impl<'a> Group<'a> {
         let x = Axis::decades(values().map(|(&n, _)| n as f64));
         let y = Axis::steps(values().flat_map(|(_, spread)| [spread.low, spread.high]));
         for (index, panel) in self.panels.iter().enumerate() {
-            let left = LEFT + index as f64 * (PANEL.0 + LEFT);
-            panel.draw(&mut svg, left, (&x, &y), &self.names);
+            let left = LEFT + (index % COLUMNS) as f64 * (PANEL.0 + LEFT);
+            let top = TOP + (index / COLUMNS) as f64 * (PANEL.1 + BOTTOM + ABOVE);
+            panel.draw(&mut svg, (left, top), (&x, &y), &self.names);
         }
         self.legend(&mut svg, panels + 24.0);
         svg.push_str("</svg>\n");
@@ -127,9 +133,9 @@ impl<'a> Group<'a> {
 }
 
 impl Panel<'_> {
-    fn draw(&self, svg: &mut String, left: f64, (x, y): (&Axis, &Axis), names: &[(&str, bool)]) {
-        let at = |n: f64, nanos: f64| (left + x.place(n) * PANEL.0, TOP + (1.0 - y.place(nanos)) * PANEL.1);
-        let (right, bottom) = (left + PANEL.0, TOP + PANEL.1);
+    fn draw(&self, svg: &mut String, (left, top): (f64, f64), (x, y): (&Axis, &Axis), names: &[(&str, bool)]) {
+        let at = |n: f64, nanos: f64| (left + x.place(n) * PANEL.0, top + (1.0 - y.place(nanos)) * PANEL.1);
+        let (right, bottom) = (left + PANEL.0, top + PANEL.1);
         for (value, label) in &y.ticks {
             let height = at(1.0, *value).1;
             let _ = writeln!(svg, "<path d=\"M{left:.1} {height:.1}H{right:.1}\" stroke=\"#dddddd\"/>");
@@ -138,12 +144,12 @@ impl Panel<'_> {
         }
         for (value, label) in &x.ticks {
             let across = at(*value, y.ticks[0].0).0;
-            let _ = writeln!(svg, "<path d=\"M{across:.1} {TOP}V{bottom}\" stroke=\"#eeeeee\"/>");
+            let _ = writeln!(svg, "<path d=\"M{across:.1} {top}V{bottom}\" stroke=\"#eeeeee\"/>");
             let below = bottom + 19.0;
             let _ = writeln!(svg, "<text x=\"{across:.1}\" y=\"{below}\" text-anchor=\"middle\">{label}</text>");
         }
-        let _ = writeln!(svg, "<path d=\"M{left} {TOP}V{bottom}H{right}\" fill=\"none\" stroke=\"#444444\"/>");
-        let (middle, above, below) = (left + PANEL.0 / 2.0, TOP - 10.0, bottom + 40.0);
+        let _ = writeln!(svg, "<path d=\"M{left} {top}V{bottom}H{right}\" fill=\"none\" stroke=\"#444444\"/>");
+        let (middle, above, below) = (left + PANEL.0 / 2.0, top - 10.0, bottom + 40.0);
         let kind = escaped(self.kind);
         let _ = writeln!(svg, "<text x=\"{middle}\" y=\"{above}\" text-anchor=\"middle\">{kind}</text>");
         let _ = writeln!(svg, "<text x=\"{middle}\" y=\"{below}\" text-anchor=\"middle\">children</text>");

@@ -398,6 +398,11 @@ impl<E> Scope<E> {
         self.daemons.as_ref().map_or(0, |daemons| daemons.all.len())
     }
 
+    /// The daemon that was spawned last, of those that have not ended.
+    pub fn newest_daemon(&self) -> Option<ChildId> {
+        self.daemons.as_ref()?.all.last_key_value().map(|(newest, _)| *newest)
+    }
+
     /// When the grace of the daemon ends whose turn it is to stop; `None`: never.
     pub fn daemon_stop_at(&self) -> Option<Instant> {
         self.stopping_daemon().and_then(|daemon| daemon.stop_at)

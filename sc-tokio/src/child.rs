@@ -360,9 +360,12 @@ fn park<T: Send + 'static>(node: &Arc<Node>, task: JoinHandle<Result<T, Gone>>, 
 pub(crate) fn park_output(node: &Arc<Node>, output: Box<dyn Parked>, daemon: Option<u64>) {
     let (finished, carrier) = {
         let mut books = node.books();
-        let daemon = daemon.filter(|id| books.scope.daemon_scope_opened(ChildId::new(*id)));
+        let daemon = books.daemon_to_wait_for(daemon);
         let finished = books.parked.park(output, daemon);
-        (finished, if books.released { books.carrier.take() } else { None })
+        // Before that, there is nothing to do about it; after it, the carrier may be about to park.
+        let is_awaited = books.released;
+        books.changed |= is_awaited;
+        (finished, if is_awaited { books.carrier.take() } else { None })
     };
     let _ = teardown::drop_outputs(node, finished, &mut Context::from_waker(Waker::noop()));
     crate::wake::wake_all(carrier);

@@ -160,10 +160,6 @@ impl<E> Scope<E> {
         self.failures.as_deref().is_some_and(is_judging)
     }
 
-    fn newest_daemon(&self) -> Option<ChildId> {
-        self.daemons.as_ref()?.all.last_key_value().map(|(newest, _)| *newest)
-    }
-
     fn stop_daemon(&mut self, id: ChildId, now: Instant, effects: &mut Effects<E>) {
         let cancelled = match &self.cancelled {
             Some(cancelled) => cancelled.clone(),

@@ -1,25 +1,36 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
-Measures sc-tokio side by side with Tokio's own tasks, JoinSet and FuturesUnordered.
+Measures sc-tokio side by side with the alternatives, in one process.
 
-Usage: sc-bench [--full] [--filter NAME] [--json]
+Usage: sc-bench [--quick | --full] [--filter TEXT]... [--against NAME] [--json FILE] [--callgrind] [--markdown]
 
-  --full         more rounds: about ten minutes instead of less than two
-  --filter NAME  only measurements whose name contains NAME (upper and lower case are the same)
-  --json         a JSON array instead of a Markdown table
-  --help         this text
+  --quick         few rounds and at most 10^5 children: less than two minutes (the default)
+  --full          many rounds and up to 10^6 children: about half an hour
+  --filter TEXT   only measurements in whose heading TEXT occurs (upper and lower case are the same);
+                  given several times, all have to occur
+  --against NAME  only peers in whose name NAME occurs, and bare tasks: a round is shorter
+  --callgrind     also count instructions, with valgrind (--full does, too)
+  --json FILE     write the results to FILE as well
+  --markdown      a Markdown table instead of one for the terminal
+  --help          this text
 
 Every number is a median; a ratio is taken within a round, in which each contestant ran once.";
 
 /// What the command line asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
     pub(crate) full: bool,
-    pub(crate) json: bool,
+    pub(crate) callgrind: bool,
+    pub(crate) markdown: bool,
     pub(crate) help: bool,
-    filter: String,
+    pub(crate) json: Option<PathBuf>,
+    pub(crate) against: Option<String>,
+    filters: Vec<String>,
 }
 
 impl Args {
@@ -27,28 +38,34 @@ impl Args {
         let mut args = Self::default();
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
+            let mut value = || match arguments.next() {
+                Some(value) if !value.is_empty() => Ok(value),
+                _ => Err(format!("`{argument}` needs a value")),
+            };
             match argument.as_str() {
+                "--quick" => args.full = false,
                 "--full" => args.full = true,
-                "--json" => args.json = true,
+                "--callgrind" => args.callgrind = true,
+                "--markdown" => args.markdown = true,
                 "--help" | "-h" => args.help = true,
-                "--filter" => match arguments.next() {
-                    Some(name) if !name.is_empty() => args.filter = name.to_lowercase(),
-                    _ => return Err("`--filter` needs a name".to_owned()),
-                },
+                "--json" => args.json = Some(value()?.into()),
+                "--against" => args.against = Some(value()?.to_lowercase()),
+                "--filter" => args.filters.push(value()?.to_lowercase()),
                 other => return Err(format!("`{other}` is not understood")),
             }
         }
         Ok(args)
     }
 
-    /// Whether this measurement was asked for.
-    pub(crate) fn wants(&self, name: &str) -> bool {
-        name.to_lowercase().contains(&self.filter)
+    /// Whether the measurement with this heading was asked for.
+    pub(crate) fn wants(&self, heading: &str) -> bool {
+        let heading = heading.to_lowercase();
+        self.filters.iter().all(|filter| heading.contains(filter))
     }
 
-    /// What the filter asks for, for messages.
-    pub(crate) fn filter(&self) -> &str {
-        &self.filter
+    /// What the filters ask for, for messages.
+    pub(crate) fn filter(&self) -> String {
+        self.filters.join("`, `")
     }
 }
 
@@ -61,15 +78,21 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_takes_a_part_of_a_name_in_any_case() {
-        let args = parse(&["--filter", "NURSERY", "--json"]).unwrap();
-        assert!(args.json && args.wants("empty nursery") && !args.wants("spawn"));
+    fn a_filter_takes_a_part_of_a_heading_in_any_case() {
+        let args = parse(&["--filter", "NURSERY", "--markdown"]).unwrap();
+        assert!(args.markdown && args.wants("empty nursery") && !args.wants("spawn"));
         assert!(parse(&[]).unwrap().wants("anything"));
+    }
+
+    #[test]
+    fn of_several_filters_all_have_to_be_met() {
+        let args = parse(&["--filter", "spawn", "--filter", "multi"]).unwrap();
+        assert!(args.wants("spawn 10, multi_thread") && !args.wants("spawn 10, current_thread"));
     }
 
     #[test]
     fn what_is_not_understood_is_an_error() {
         assert!(parse(&["--fast"]).unwrap_err().contains("--fast"));
-        assert!(parse(&["--filter"]).is_err());
+        assert!(parse(&["--filter"]).unwrap_err().contains("--filter"));
     }
 }

@@ -1,13 +1,19 @@
-//! What the two measuring programs share: the work that children do, and how results are written.
+//! What the measuring programs share: the work that children do, and what is made of the results.
 //!
 //! Timings and allocation counts come from different programs, since an allocator that counts is
-//! slower than one that does not. They meet in one table of [`Row`]s.
+//! slower than one that does not. They meet in one list of [`Row`]s.
 
 #![forbid(unsafe_code)]
 
+pub mod bell;
+pub mod clock;
+pub mod machine;
 pub mod report;
 pub mod spread;
+pub mod subjects;
+pub mod table;
 pub mod work;
 
-pub use report::{Row, Unit};
+pub use machine::Machine;
+pub use report::{Note, Results, Row, Unit};
 pub use spread::Spread;

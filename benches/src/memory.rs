@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use sc_bench::Row;
 
 /// What the rows are called, so that a filter can tell whether the program is needed.
-pub(crate) const NAMES: [&str; 3] =
+pub(crate) const MEASURES: [&str; 3] =
     ["allocations per child", "bytes per parked child", "memory kept by finished children"];
 
 const PROGRAM: &str = "sc-bench-memory";
@@ -26,7 +26,7 @@ pub(crate) fn rows(full: bool) -> Result<Vec<Row>, String> {
     if !output.status.success() {
         return Err(format!("{PROGRAM} failed: {}", output.status));
     }
-    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(Row::from_line).collect())
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("{PROGRAM} said something else: {error}"))
 }
 
 /// Under `cargo run`, which builds only what it runs, brings the program up to date. Started

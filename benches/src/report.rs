@@ -1,12 +1,13 @@
-//! Results: rows, written as Markdown for readers, as JSON for programs, and as lines from one of
-//! our programs to the other.
+//! Results, as they are kept in a file: rows, and on what they were measured.
 
-use std::fmt::Write;
+use serde::{Deserialize, Serialize};
 
+use crate::machine::Machine;
 use crate::spread::Spread;
 
 /// What a row's number counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Time of ours by time of the peer, per round.
     Ratio,
@@ -14,30 +15,37 @@ pub enum Unit {
     Bytes,
     /// Allocations.
     Allocations,
+    /// Instructions.
+    Instructions,
 }
 
 impl Unit {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Ratio, "ratio"), (Self::Bytes, "bytes"), (Self::Allocations, "allocations")];
-
-    fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(unit, _)| *unit == self).map_or("", |(_, name)| name)
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, candidate)| *candidate == name).map(|(unit, _)| *unit)
+    /// Its name, for tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ratio => "ratio",
+            Self::Bytes => "bytes",
+            Self::Allocations => "allocations",
+            Self::Instructions => "instructions",
+        }
     }
 }
 
 /// One comparison.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// What of ours was measured.
-    pub what: String,
-    /// What it was measured against.
-    pub against: String,
+    /// What was measured: "spawn and join".
+    pub measure: String,
+    /// Which kind of it: "ready". Empty if there is one only.
+    pub kind: String,
+    /// How many children.
+    pub n: Option<u64>,
     /// The runtime's flavour; empty where it does not matter.
     pub runtime: String,
+    /// What of ours was measured.
+    pub ours: String,
+    /// What it was measured against.
+    pub against: String,
     /// What the design asks for: at most this much.
     pub target: Option<f64>,
     /// What came out.
@@ -46,21 +54,27 @@ pub struct Row {
     pub unit: Unit,
     /// How many rounds it is the median of.
     pub rounds: usize,
-    /// What the peer took for one operation, in nanoseconds; for orientation only.
-    pub peer_nanos: Option<f64>,
+    /// What ours took for one operation, in nanoseconds: compares within this run only.
+    pub nanos: Option<Spread>,
+    /// What the peer took for one operation.
+    pub peer_nanos: Option<Spread>,
 }
 
 impl Row {
     /// A row of a number that does not vary.
-    pub fn exact(what: impl Into<String>, against: impl Into<String>, value: f64, unit: Unit) -> Self {
+    pub fn exact(measure: &str, ours: impl Into<String>, against: &str, value: f64, unit: Unit) -> Self {
         Self {
-            what: what.into(),
-            against: against.into(),
+            measure: measure.to_owned(),
+            kind: String::new(),
+            n: None,
             runtime: String::new(),
+            ours: ours.into(),
+            against: against.to_owned(),
             target: None,
             measured: Spread::exact(value),
             unit,
             rounds: 1,
+            nanos: None,
             peer_nanos: None,
         }
     }
@@ -72,7 +86,27 @@ impl Row {
         self
     }
 
-    fn verdict(&self) -> &'static str {
+    /// Of a kind.
+    #[must_use]
+    pub fn kind(mut self, kind: &str) -> Self {
+        kind.clone_into(&mut self.kind);
+        self
+    }
+
+    /// With so many children.
+    #[must_use]
+    pub const fn n(mut self, n: u64) -> Self {
+        self.n = Some(n);
+        self
+    }
+
+    /// What a filter is compared with, and what stands above the rows that share it.
+    pub fn heading(&self) -> String {
+        heading(&self.measure, &self.kind, self.n, &self.runtime)
+    }
+
+    /// What became of the target. Empty without one.
+    pub fn verdict(&self) -> &'static str {
         match self.target {
             None => "",
             Some(target) if self.measured.median <= target => "met",
@@ -81,112 +115,97 @@ impl Row {
             Some(_) => "missed",
         }
     }
+}
 
-    /// The row as a line that [`from_line`](Self::from_line) understands.
-    pub fn to_line(&self) -> String {
-        let Spread { low, median, high } = self.measured;
-        let (what, against, runtime, unit) = (&self.what, &self.against, &self.runtime, self.unit.name());
-        let target = self.target.map_or_else(String::new, |target| target.to_string());
-        format!("{what}\t{against}\t{runtime}\t{target}\t{low}\t{median}\t{high}\t{unit}\t{}", self.rounds)
+/// `spawn and join 1000, ready, current_thread`, without what is not there.
+pub fn heading(measure: &str, kind: &str, n: Option<u64>, runtime: &str) -> String {
+    let mut heading = measure.to_owned();
+    if let Some(n) = n {
+        heading = format!("{heading} {n}");
     }
-
-    /// Reads a row. `None` if it is not one.
-    pub fn from_line(line: &str) -> Option<Self> {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [what, against, runtime, target, low, median, high, unit, rounds] = fields[..] else { return None };
-        let target = if target.is_empty() { None } else { Some(target.parse().ok()?) };
-        let measured = Spread { low: low.parse().ok()?, median: median.parse().ok()?, high: high.parse().ok()? };
-        Some(Self {
-            what: what.to_owned(),
-            against: against.to_owned(),
-            runtime: runtime.to_owned(),
-            target,
-            measured,
-            unit: Unit::named(unit)?,
-            rounds: rounds.parse().ok()?,
-            peer_nanos: None,
-        })
-    }
-}
-
-/// The rows as a Markdown table.
-pub fn markdown(rows: &[Row]) -> String {
-    let mut text = String::from(
-        "| what | against | runtime | target | median | 25-75 % | unit | rounds | | peer, ns |\n\
-         |---|---|---|---|---|---|---|---|---|---|\n",
-    );
-    for row in rows {
-        let Row { what, against, runtime, measured, rounds, .. } = row;
-        let Spread { low, median, high } = measured;
-        let target = row.target.map_or_else(String::new, |target| target.to_string());
-        let spread = if row.rounds > 1 { format!("{low:.2}-{high:.2}") } else { String::new() };
-        let digits = if row.unit == Unit::Allocations { 3 } else { 2 };
-        let (unit, verdict) = (row.unit.name(), row.verdict());
-        let peer = row.peer_nanos.map_or_else(String::new, |nanos| format!("{nanos:.0}"));
-        let _ = writeln!(
-            text,
-            "| {what} | {against} | {runtime} | {target} | {median:.digits$} | {spread} | {unit} | {rounds} | {verdict} | {peer} |"
-        );
-    }
-    text
-}
-
-/// The rows as a JSON array.
-pub fn json(rows: &[Row]) -> String {
-    let rows: Vec<String> = rows.iter().map(json_row).collect();
-    format!("[\n{}\n]\n", rows.join(",\n"))
-}
-
-fn json_row(row: &Row) -> String {
-    let Spread { low, median, high } = row.measured;
-    let number = |value: Option<f64>| value.map_or_else(|| String::from("null"), |value| value.to_string());
-    format!(
-        "  {{\"what\": {}, \"against\": {}, \"runtime\": {}, \"target\": {}, \"median\": {median}, \"low\": {low}, \
-         \"high\": {high}, \"unit\": {}, \"rounds\": {}, \"peer_nanos\": {}}}",
-        quoted(&row.what),
-        quoted(&row.against),
-        quoted(&row.runtime),
-        number(row.target),
-        quoted(row.unit.name()),
-        row.rounds,
-        number(row.peer_nanos),
-    )
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            control if control.is_control() => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
-            }
-            other => quoted.push(other),
+    for part in [kind, runtime] {
+        if !part.is_empty() {
+            heading = format!("{heading}, {part}");
         }
     }
-    quoted.push('"');
-    quoted
+    heading
+}
+
+/// What a reader has to know about one of those who are compared: why it is missing, or what it does differently.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Where.
+    pub about: String,
+    /// What.
+    pub text: String,
+}
+
+/// What one run has measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// Whether it had time for many rounds: "quick" or "full".
+    pub mode: String,
+    /// What it ran on.
+    pub machine: Machine,
+    /// What came out.
+    pub rows: Vec<Row>,
+    /// What else there is to say.
+    pub notes: Vec<Note>,
+}
+
+impl Results {
+    /// As text for a file.
+    ///
+    /// # Panics
+    ///
+    /// Never: nothing in it has no JSON.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("numbers, text and lists");
+        text.push('\n');
+        text
+    }
+
+    /// From such a text.
+    ///
+    /// # Errors
+    ///
+    /// If it is none.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| format!("no results of this program: {error}"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, Spread, Unit, json, quoted};
+    use super::{Machine, Note, Results, Row, Spread, Unit};
 
-    #[test]
-    fn a_row_survives_its_line() {
-        let mut row = Row::exact("parked child", "its task", 96.5, Unit::Bytes).target(96.0);
+    fn row() -> Row {
+        let mut row = Row::exact("parked", "child", "its \"task\"", 96.5, Unit::Bytes).target(96.0).kind("big").n(7);
         row.measured = Spread { low: 90.0, median: 96.5, high: 97.25 };
-        assert_eq!(Row::from_line(&row.to_line()), Some(row));
-        assert_eq!(Row::from_line("warning: something else"), None);
+        row.peer_nanos = Some(Spread::exact(12.5));
+        row
     }
 
     #[test]
-    fn text_is_escaped() {
-        assert_eq!(quoted("a \"b\" \\ \n"), r#""a \"b\" \\ \u000a""#);
+    fn results_survive_their_file() {
+        let note = Note { about: "a peer".to_owned(), text: "does not build\n".to_owned() };
+        let results =
+            Results { mode: "quick".to_owned(), machine: Machine::here(), rows: vec![row()], notes: vec![note] };
+        assert_eq!(Results::from_json(&results.to_json()), Ok(results));
+        assert!(Results::from_json("{}").is_err());
     }
 
     #[test]
-    fn no_rows_are_an_empty_array() {
-        assert_eq!(json(&[]), "[\n\n]\n");
+    fn a_verdict_is_near_if_the_middle_half_reaches_the_target() {
+        assert_eq!(row().verdict(), "near");
+        assert_eq!(row().target(97.0).verdict(), "met");
+        assert_eq!(row().target(89.0).verdict(), "missed");
+        assert_eq!(Row::exact("x", "y", "z", 1.0, Unit::Ratio).verdict(), "");
+    }
+
+    #[test]
+    fn a_heading_has_only_the_parts_that_are_there() {
+        assert_eq!(row().heading(), "parked 7, big");
+        assert_eq!(Row::exact("empty nursery", "y", "z", 1.0, Unit::Ratio).heading(), "empty nursery");
     }
 }

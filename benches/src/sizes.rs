@@ -38,8 +38,9 @@ pub(crate) fn rows() -> Vec<Row> {
     (1_u8..)
         .zip(sizes.windows(2))
         .map(|(level, pair)| {
-            let what = format!("future size, nesting level {level}: {} to {} bytes", pair[0], pair[1]);
-            Row::exact(what, "the future inside", difference(pair[1], pair[0]), Unit::Bytes).target(PER_LEVEL)
+            let ours = format!("level {level}: {} to {} bytes", pair[0], pair[1]);
+            let grown = difference(pair[1], pair[0]);
+            Row::exact("future size per nesting level", ours, "the future inside", grown, Unit::Bytes).target(PER_LEVEL)
         })
         .collect()
 }

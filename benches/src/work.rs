@@ -8,6 +8,11 @@ use tokio::task::yield_now;
 /// The output of every measured child.
 pub type Output = Result<u64, Cancelled>;
 
+/// What a measured child is.
+pub trait Work: Future<Output = Output> + Send + 'static {}
+
+impl<F: Future<Output = Output> + Send + 'static> Work for F {}
+
 /// Ready at its first poll.
 ///
 /// # Errors

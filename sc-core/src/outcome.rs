@@ -96,7 +96,7 @@ pub struct Outcome<T, E> {
     value: Option<T>,
     failures: Vec<Failure<E>>,
     cancelled: Option<Cancelled>,
-    report: Report,
+    report: Option<Box<Report>>,
 }
 
 impl<T, E> Outcome<T, E> {
@@ -105,7 +105,7 @@ impl<T, E> Outcome<T, E> {
         value: Option<T>,
         failures: Vec<Failure<E>>,
         cancelled: Option<Cancelled>,
-        report: Report,
+        report: Option<Box<Report>>,
     ) -> Self {
         Self { kind, value, failures, cancelled, report }
     }
@@ -147,8 +147,8 @@ impl<T, E> Outcome<T, E> {
     }
 
     /// Counts, durations and stragglers.
-    pub const fn report(&self) -> &Report {
-        &self.report
+    pub fn report(&self) -> &Report {
+        self.report.as_deref().unwrap_or(Report::EMPTY)
     }
 
     /// The value and the failures, owned, whatever the kind.
@@ -205,7 +205,7 @@ impl<T, E> Outcome<T, E> {
 impl<T, E> Outcome<T, E> {
     /// The failures and whose they are.
     fn failed(&self) -> impl Iterator<Item = (Option<&Member>, &Failure<E>)> {
-        let members = self.report.failed_members.iter().map(Some).chain(std::iter::repeat(None));
+        let members = self.report().failed_members.iter().map(Some).chain(std::iter::repeat(None));
         members.zip(&self.failures)
     }
 }
@@ -226,7 +226,7 @@ impl<T, E: fmt::Display> Outcome<T, E> {
     fn fmt_further(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decided = usize::from(self.kind == OutcomeKind::Failed);
         let listed = self.failures.len().saturating_sub(decided) as u64;
-        let count = listed + self.report.failures_unkept;
+        let count = listed + self.report().failures_unkept;
         if count == 0 {
             return Ok(());
         }
@@ -268,6 +268,6 @@ impl<T, E: fmt::Display> fmt::Display for Outcome<T, E> {
             _ => {}
         }
         self.fmt_further(f)?;
-        write!(f, " ({})", self.report)
+        write!(f, " ({})", self.report())
     }
 }

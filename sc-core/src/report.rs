@@ -39,6 +39,26 @@ pub struct Report {
     pub stragglers: Vec<Straggler>,
 }
 
+impl Report {
+    /// Of a scope in which nothing has happened.
+    pub(crate) const EMPTY: &'static Self = {
+        static EMPTY: Report = Report {
+            spawned: 0,
+            succeeded: 0,
+            failed: 0,
+            panicked: 0,
+            cancelled: 0,
+            refused: 0,
+            duration: Duration::ZERO,
+            drained_in: None,
+            failures_unkept: 0,
+            failed_members: Vec::new(),
+            stragglers: Vec::new(),
+        };
+        &EMPTY
+    };
+}
+
 /// A member that was still alive long after its cancellation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,19 +1,19 @@
 //! The state machine of one scope.
 
 mod exits;
+mod lists;
 mod teardown;
 mod types;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 pub use types::{BodyEnd, CancelRequest, ChildKind, Claim, Config, End, Exit, Phase, Told};
 
+use self::lists::{Daemons, Failures};
 use crate::cancelled::Detail;
 use crate::failure_log::FailureLog;
 use crate::{
-    Cancelled, ChildId, Deadline, Effects, Failure, FailureRecord, Member, Outcome, OutcomeKind, Reason, Report,
-    ScopeEnd, Straggler,
+    Cancelled, ChildId, Deadline, Effects, Failure, Member, Outcome, OutcomeKind, Reason, Report, ScopeEnd, Straggler,
 };
 
 /// One scope: what it decides, and when it has ended.
@@ -77,7 +77,7 @@ use crate::{
 ///     grace: None,
 ///     warn_after: Duration::from_secs(10),
 ///     deadline: None,
-///     opened_at: now,
+///     opened_at: Some(now),
 /// });
 /// let effects = scope.body_ended(BodyEnd::Value, None, now);
 /// assert!(!effects.closed); // the binding still counts itself in
@@ -103,48 +103,23 @@ pub struct Scope<E> {
     inherited_deadline: Option<Deadline>,
     told_in_turn: bool,
     drained: bool,
-    daemons: BTreeMap<ChildId, Daemon>,
-    daemon: Option<StoppingDaemon>,
+    daemons: Option<Box<Daemons>>,
     finalizers: usize,
     finalizing: bool,
     future_gone: bool,
     closed: bool,
     slow_at: Option<Instant>,
     waiting_since: Option<Instant>,
-    log: FailureLog<E>,
-    /// Failures that belong to whoever joins the child, until claimed.
-    claimable: BTreeMap<ChildId, FailureRecord<E>>,
-    /// Children whose handles may claim a failure; see [`Scope::expect_claim`].
-    handles: BTreeSet<ChildId>,
-    to_judge: VecDeque<QueuedExit<E>>,
-    /// The failure that the policy is looking at right now.
-    judging: Option<ChildId>,
-    report: Report,
-    child_failures: u64,
+    failures: Option<Box<Failures<E>>>,
+    /// What differs from an empty one; its totals are made at the end.
+    report: Option<Box<Report>>,
+    duration: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Body {
     Running,
     Ended,
-}
-
-/// A daemon is on the list until it has exited and the scopes it opened are closed.
-#[derive(Debug, Default)]
-struct Daemon {
-    exited: bool,
-    scopes: usize,
-    /// Its own, instead of the scope's.
-    grace: Option<Duration>,
-}
-
-#[derive(Debug)]
-struct StoppingDaemon {
-    id: ChildId,
-    stop_at: Option<Instant>,
-    /// Which nobody but the lack of a timer shortens (P9).
-    has_own_grace: bool,
-    stopped: bool,
 }
 
 /// An exit that waits for, or is under, the policy's judgement.
@@ -176,21 +151,16 @@ impl<E> Scope<E> {
             inherited_deadline: None,
             told_in_turn: false,
             drained: false,
-            daemons: BTreeMap::new(),
-            daemon: None,
+            daemons: None,
             finalizers: 0,
             finalizing: false,
             future_gone: false,
             closed: false,
             slow_at: None,
             waiting_since: None,
-            log: FailureLog::new(),
-            claimable: BTreeMap::new(),
-            handles: BTreeSet::new(),
-            to_judge: VecDeque::new(),
-            judging: None,
-            report: Report::default(),
-            child_failures: 0,
+            failures: None,
+            report: None,
+            duration: Duration::ZERO,
         }
     }
 
@@ -280,7 +250,7 @@ impl<E> Scope<E> {
         if self.cancelled.is_some() {
             self.stop_at = Some(now);
         }
-        if let Some(daemon) = &mut self.daemon {
+        if let Some(daemon) = self.stopping_daemon_mut() {
             daemon.stop_at = Some(now);
         }
         self.expire_grace(now, &mut effects);
@@ -403,7 +373,7 @@ impl<E> Scope<E> {
         let deadline = self.cancelled.is_none() && !self.refusing && self.times_deadline();
         let deadline = self.config.deadline.as_ref().filter(|_| deadline).map(Deadline::at);
         let grace = self.stop_at.filter(|_| !self.stopped);
-        let daemon = self.daemon.as_ref().filter(|daemon| !daemon.stopped).and_then(|daemon| daemon.stop_at);
+        let daemon = self.stopping_daemon().filter(|daemon| !daemon.stopped).and_then(|daemon| daemon.stop_at);
         [deadline, grace, daemon].into_iter().flatten().min()
     }
 
@@ -420,17 +390,17 @@ impl<E> Scope<E> {
 
     /// Whether this child is a daemon that has not ended.
     pub fn is_daemon(&self, id: ChildId) -> bool {
-        self.daemons.contains_key(&id)
+        self.daemons.as_ref().is_some_and(|daemons| daemons.all.contains_key(&id))
     }
 
     /// Daemons that have not ended.
     pub fn daemons(&self) -> usize {
-        self.daemons.len()
+        self.daemons.as_ref().map_or(0, |daemons| daemons.all.len())
     }
 
     /// When the grace of the daemon ends whose turn it is to stop; `None`: never.
     pub fn daemon_stop_at(&self) -> Option<Instant> {
-        self.daemon.as_ref().and_then(|daemon| daemon.stop_at)
+        self.stopping_daemon().and_then(|daemon| daemon.stop_at)
     }
 
     /// Finalizers that have not been started.
@@ -444,35 +414,39 @@ impl<E> Scope<E> {
     }
 
     /// The children that the scope refused, and those whose exits it was told.
-    pub const fn report(&self) -> &Report {
-        &self.report
+    pub fn report(&self) -> &Report {
+        self.report.as_deref().unwrap_or(Report::EMPTY)
     }
 
     /// Keeps who was alive when the end took long, for the report.
     pub fn note_stragglers(&mut self, stragglers: Vec<Straggler>) {
-        self.report.stragglers = stragglers;
+        self.report_mut().stragglers = stragglers;
     }
 
     /// The outcome of a closed scope: the body's value, if there is one, and how many children were
     /// spawned in all (successes are not counted in here).
     pub fn finish<T>(&mut self, value: Option<T>, spawned: u64) -> Outcome<T, E> {
         debug_assert!(self.closed, "a scope has an outcome once it is closed");
-        if self.cancelled.is_none() && self.log.has_primary() && self.log.primary().is_none() {
+        if self.cancelled.is_none() && self.has_primary() && self.log().and_then(FailureLog::primary).is_none() {
             // Somebody took the outcome before, and the failure with it; who comes late is told why.
             self.cancelled = Some(self.notice(CancelRequest::because(Reason::ChildFailed)));
         }
         let kind = self.kind();
-        let (records, _, unkept) = self.log.take();
+        let (records, _, unkept) = self.failures.as_mut().map(|failures| failures.log.take()).unwrap_or_default();
         let (failed_members, failures) = if records.is_empty() {
             (Vec::new(), Vec::new())
         } else {
             records.into_iter().map(|r| (r.member, r.failure)).unzip()
         };
-        let mut report = std::mem::take(&mut self.report);
-        report.spawned = spawned;
-        report.succeeded = spawned.saturating_sub(report.failed + report.panicked + report.cancelled);
-        report.failures_unkept = unkept;
-        report.failed_members = failed_members;
+        let mut report = self.report.take();
+        if report.is_some() || self.config.opened_at.is_some() || !failed_members.is_empty() {
+            let report = report.get_or_insert_default();
+            report.duration = std::mem::take(&mut self.duration);
+            report.spawned = spawned;
+            report.succeeded = spawned.saturating_sub(report.failed + report.panicked + report.cancelled);
+            report.failures_unkept = unkept;
+            report.failed_members = failed_members;
+        }
         Outcome::new(kind, value, failures, self.cancelled.clone(), report)
     }
 
@@ -480,15 +454,19 @@ impl<E> Scope<E> {
         let by_cancellation = |cancelled: &Cancelled| {
             if cancelled.is_deadline() { OutcomeKind::DeadlineExceeded } else { OutcomeKind::Cancelled }
         };
-        match (self.log.primary(), &self.cancelled) {
+        match (self.log().and_then(FailureLog::primary), &self.cancelled) {
             (Some(_), _) => OutcomeKind::Failed,
-            (None, Some(cancelled)) if self.cut_short || self.log.has_primary() => by_cancellation(cancelled),
-            _ if self.log.is_empty() => OutcomeKind::Ok,
+            (None, Some(cancelled)) if self.cut_short || self.has_primary() => by_cancellation(cancelled),
+            _ if self.log().is_none_or(FailureLog::is_empty) => OutcomeKind::Ok,
             _ => OutcomeKind::Partial,
         }
     }
 
     // Shared by the inputs.
+
+    fn report_mut(&mut self) -> &mut Report {
+        self.report.get_or_insert_default()
+    }
 
     fn begin_cancel(&mut self, reason: Reason, detail: Detail, now: Instant, effects: &mut Effects<E>) {
         if !self.can_be_cancelled() {
@@ -549,7 +527,7 @@ impl<E> Scope<E> {
         }
         let earlier = |present: Option<Instant>| [present, at].into_iter().flatten().min();
         self.stop_at = earlier(self.stop_at);
-        if let Some(daemon) = self.daemon.as_mut().filter(|daemon| !daemon.has_own_grace) {
+        if let Some(daemon) = self.stopping_daemon_mut().filter(|daemon| !daemon.has_own_grace) {
             daemon.stop_at = earlier(daemon.stop_at);
         }
         effects.rearm = true;
@@ -562,7 +540,7 @@ impl<E> Scope<E> {
             self.stopped = true;
             effects.stop = true;
         }
-        if let Some(daemon) = self.daemon.as_mut().filter(|daemon| !daemon.stopped && due(daemon.stop_at)) {
+        if let Some(daemon) = self.stopping_daemon_mut().filter(|daemon| !daemon.stopped && due(daemon.stop_at)) {
             daemon.stopped = true;
             effects.stop_daemon = Some(daemon.id);
         }

@@ -27,6 +27,25 @@ fn every_input_in_every_state_does_what_the_table_says() {
     expect_file!["snapshots/lifecycle.txt"].assert_eq(&table);
 }
 
+/// The short way out is the long one in one step: it ends nothing otherwise, and takes no other scope.
+#[test]
+fn ended_alone_is_body_ended_and_drained_at_once() {
+    let mut taken = 0;
+    for state in states::ALL {
+        let ((mut short, now), (mut long, _)) = ((state.reach)(), (state.reach)());
+        let Some(effects) = short.ended_alone(|| now) else { continue };
+        taken += 1;
+        assert!(effects.closed && effects.refuse && effects.signal.is_none(), "{}: {effects:?}", state.name);
+        let first = long.body_ended(sc_core::BodyEnd::Value, None, now);
+        let second = long.drained(now);
+        assert!(second.closed && (first.refuse || second.refuse), "{}: the long way does not close", state.name);
+        assert_eq!(short.phase(), long.phase(), "{}", state.name);
+        let outcomes = [short.finish(Some(1), 3), long.finish(Some(1), 3)].map(|outcome| format!("{outcome:?}"));
+        assert_eq!(outcomes[0], outcomes[1], "{}", state.name);
+    }
+    assert!(taken > 0, "no state is one that it takes");
+}
+
 #[test]
 fn the_document_is_made_of_the_same_answers() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/LIFECYCLE.md");

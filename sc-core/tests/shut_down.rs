@@ -22,7 +22,7 @@ fn scope(grace: Option<Duration>, now: Instant) -> Scope<&'static str> {
         grace,
         warn_after: 10 * SECOND,
         deadline: None,
-        opened_at: now,
+        opened_at: Some(now),
     })
 }
 

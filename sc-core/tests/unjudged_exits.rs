@@ -28,7 +28,7 @@ fn failures_that_nobody_judged_before_the_runtime_ended_are_kept_or_handed_out()
         grace: None,
         warn_after: Duration::from_secs(10),
         deadline: None,
-        opened_at: now,
+        opened_at: Some(now),
     });
     for (n, error) in ["judged too late", "never judged"].into_iter().enumerate() {
         let id = ChildId::new(n as u64);
@@ -56,7 +56,7 @@ fn a_failure_that_would_have_decided_goes_to_the_hook_once_the_scope_is_closed()
     for verdict in [Ok(Verdict::Cancel), Err(panic())] {
         let origin = Origin::new(ScopeId::new(1), None, Location::caller());
         let (watch, warn_after) = (Watch::Failures, Duration::from_secs(10));
-        let config = Config { origin, watch, grace: None, warn_after, deadline: None, opened_at: now };
+        let config = Config { origin, watch, grace: None, warn_after, deadline: None, opened_at: Some(now) };
         let mut scope = Scope::new(config);
         let id = ChildId::new(0);
         drop(scope.child_exited(id, ChildKind::LINKED, &Member::child(id), exit("too late"), now));

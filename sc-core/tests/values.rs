@@ -22,7 +22,14 @@ fn origin(n: u64) -> Origin {
 
 fn scope(now: Instant) -> Scope<&'static str> {
     let (warn_after, origin) = (Duration::from_secs(10), origin(1));
-    Scope::new(Config { origin, watch: Watch::Supervise, grace: None, warn_after, deadline: None, opened_at: now })
+    Scope::new(Config {
+        origin,
+        watch: Watch::Supervise,
+        grace: None,
+        warn_after,
+        deadline: None,
+        opened_at: Some(now),
+    })
 }
 
 /// A closed scope's outcome, after so many children failed that somebody tolerates.
@@ -158,7 +165,7 @@ fn a_policy_is_told_what_the_exit_was_and_fail_fast_cancels_at_failures_only() {
     let ends = [End::Value, End::Failed(Failure::Error("e")), End::Failed(Failure::Panic(Panic::new(Box::new("p"))))];
     let expected = [(false, Verdict::Continue), (false, Verdict::Cancel), (true, Verdict::Cancel)];
     let (warn_after, watch) = (Duration::from_secs(1), Watch::All);
-    let config = Config { origin: origin(1), watch, grace: None, warn_after, deadline: None, opened_at: now };
+    let config = Config { origin: origin(1), watch, grace: None, warn_after, deadline: None, opened_at: Some(now) };
     let mut scope = Scope::new(config);
     for (n, end) in ends.into_iter().enumerate() {
         let (id, exit) = (ChildId::new(n as u64), Exit { end, destructor: None, told: Told::Nobody });

@@ -14,7 +14,7 @@ const CASES: u32 = 10_000;
 /// What inputs are made of, besides brackets.
 const WORDS: &str = "async move fn n _ self mut let unsafe const pub impl struct await return trait where dyn
     nursery scoped tokio task thread spawn spawn_blocking Handle current Box pin Result T E Output Future
-    timeout name allow tokio_spawn policy map_cancelled timout 'a 1 \"text\" | || : :: , ; . .. = == -> => < > & # ! ? + @ $";
+    timeout name allow tokio_spawn policy map_cancelled timout flavor drain signals leaks true 'a 1 \"text\" | || : :: , ; . .. = == -> => < > & # ! ? + @ $";
 
 /// Inputs to damage.
 const NURSERIES: &[&str] = &[
@@ -22,7 +22,11 @@ const NURSERIES: &[&str] = &[
     "<policies::Quorum<3>> async move |n: &Nursery<'_, E>| -> Result<u32, E> { tokio::spawn(f()); Ok(1) }",
 ];
 const ARGUMENTS: &[&str] = &["", "|n|, timeout = f::<A, B>(1), name = \"f\", allow(tokio_spawn)", "|n|, policy = x"];
-const ENTRY_ARGUMENTS: &[&str] = &["", "flavor = \"current_thread\", start_paused = true", "worker_threads = 2"];
+const ENTRY_ARGUMENTS: &[&str] = &[
+    "",
+    "flavor = \"current_thread\", start_paused = true, leaks = \"allow\"",
+    "worker_threads = 2, drain = f::<A, B>(1), pre_drain = x, signals = false, crate = \"a::b\"",
+];
 const ENTRIES: &[&str] = &[
     "async fn main() -> Result<(), E> { n.spawn(work().await); Ok(()) }",
     "#[should_panic(expected = \"x\")] pub(crate) async fn f() { assert!(work().await) }",
@@ -193,13 +197,13 @@ fn scoped_functions() {
 
 #[test]
 fn main_functions() {
-    let expand = |case: &Case| entry::generate(Entry::Main, &case.arguments, &case.item);
+    let expand = |case: &Case| entry::generate(Entry::Main, case.arguments.clone(), &case.item);
     claim(0xd1b5_4a32_d192_ed03, (ENTRY_ARGUMENTS, ENTRIES), expand, keeps);
 }
 
 #[test]
 fn test_functions() {
-    let expand = |case: &Case| entry::generate(Entry::Test, &case.arguments, &case.item);
+    let expand = |case: &Case| entry::generate(Entry::Test, case.arguments.clone(), &case.item);
     claim(0x94d0_49bb_1331_11eb, (ENTRY_ARGUMENTS, ENTRIES), expand, keeps);
 }
 

@@ -11,6 +11,7 @@ mod detached;
 mod entry;
 mod errors;
 mod handle;
+mod nearest;
 mod nursery;
 mod reading;
 mod scope;
@@ -32,14 +33,14 @@ pub fn scoped(arguments: TokenStream, item: TokenStream) -> TokenStream {
     scoped::generate(arguments.into(), &item.into()).into()
 }
 
-/// Runs an `async fn main` in a root scope, with Tokio's own attribute around it. See `sc_tokio::main`.
+/// Runs an `async fn main` in a root scope, on a runtime of its own. See `sc_tokio::main`.
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    entry::generate(entry::Entry::Main, &arguments.into(), &item.into()).into()
+    entry::generate(entry::Entry::Main, arguments.into(), &item.into()).into()
 }
 
-/// Runs an async test in a root scope, with Tokio's own attribute around it. See `sc_tokio::test`.
+/// Runs an async test in a root scope, on a runtime of its own. See `sc_tokio::test`.
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    entry::generate(entry::Entry::Test, &arguments.into(), &item.into()).into()
+    entry::generate(entry::Entry::Test, arguments.into(), &item.into()).into()
 }

@@ -17,8 +17,7 @@ pub(crate) use task::AmbientTasks;
 
 use crate::child::{Admitted, Extra};
 use crate::events::{self, Notice};
-use crate::frame;
-use crate::hold::Hold;
+use crate::frame::{self, Ambient};
 use crate::node::{Node, REFUSING};
 use crate::present::Label;
 use crate::root;
@@ -231,15 +230,15 @@ fn refuse_code(owner: &Arc<Node>, code: impl Sized + 'static, place: &'static Lo
 }
 
 impl Node {
-    fn admit_ambient(&self, place: &'static Location<'static>) -> Option<Admitted<Hold>> {
-        let member = self.hold()?;
+    fn admit_ambient(&self, place: &'static Location<'static>) -> Option<Admitted> {
+        let ambient = Ambient::Counted(self.hold()?);
         let seen = self.word();
         if seen & REFUSING != 0 {
             return None;
         }
         let id = self.next_child();
         let extra = Extra::new(None, values::inherited());
-        Some(Admitted { member, id, seen, kind: ChildKind::LINKED, label: Label { place, name: None }, extra })
+        Some(Admitted { ambient, id, seen, kind: ChildKind::LINKED, label: Label { place, name: None }, extra })
     }
 
     /// Keeps what stops a task. If the scope was stopped in between, the task is.

@@ -1,11 +1,12 @@
 //! What a scope keeps under its lock, and how the decisions of `sc-core` are written into it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use sc_core::{BodyEnd, Cancelled, Effects, Failure, FailureRecord, Member, Scope, ScopeEnd, Straggler};
+use sc_core::{BodyEnd, Cancelled, Effects, Failure, FailureRecord, Member, Panic, Scope, ScopeEnd, Straggler};
 
 use crate::ambient::AmbientTasks;
 use crate::events::Notice;
@@ -14,6 +15,7 @@ use crate::frame::{Opener, Who};
 use crate::graces::Graces;
 use crate::hold::Hold;
 use crate::judge::Judge;
+use crate::lazy::Lazy;
 use crate::node::{CANCELLED, CLOSED, Node, REFUSING};
 use crate::parked::ParkedOutputs;
 use crate::present::{Present, Waiters};
@@ -108,7 +110,10 @@ pub(crate) enum Owner {
 
 /// The scopes below that are not closed.
 #[derive(Debug, Default)]
-pub(crate) struct Nested {
+pub(crate) struct Nested(Lazy<NestedScopes>);
+
+#[derive(Debug, Default)]
+struct NestedScopes {
     slots: Vec<Option<Below>>,
     free: Vec<u32>,
     holds: usize,
@@ -116,30 +121,32 @@ pub(crate) struct Nested {
 
 impl Nested {
     pub(crate) fn enter(&mut self, below: Below) -> u32 {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 scopes are open at once")
+        let NestedScopes { slots, free, holds } = self.0.make();
+        let slot = free.pop().unwrap_or_else(|| {
+            slots.push(None);
+            u32::try_from(slots.len() - 1).expect("fewer than 2^32 scopes are open at once")
         });
-        self.holds += usize::from(below.holds);
-        self.slots[slot as usize] = Some(below);
+        *holds += usize::from(below.holds);
+        slots[slot as usize] = Some(below);
         slot
     }
 
     /// Gives back what is to be dropped without the lock.
     pub(crate) fn leave(&mut self, slot: u32) -> Option<Below> {
-        let left = self.slots[slot as usize].take();
-        self.free.push(slot);
-        self.holds -= usize::from(left.as_ref().is_some_and(|left| left.holds));
+        let NestedScopes { slots, free, holds } = self.0.make();
+        let left = slots[slot as usize].take();
+        free.push(slot);
+        *holds -= usize::from(left.as_ref().is_some_and(|left| left.holds));
         left
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Below> {
-        self.slots.iter().flatten()
+        self.0.get().into_iter().flat_map(|nested| nested.slots.iter().flatten())
     }
 
     /// How many of them hold this scope open.
     pub(crate) fn holds(&self) -> usize {
-        self.holds
+        self.0.get().map_or(0, |nested| nested.holds)
     }
 }
 
@@ -183,7 +190,7 @@ pub(crate) struct Books {
     pub(crate) latch: Latch,
     /// Tasks whose handles are Tokio's own.
     pub(crate) ambient: AmbientTasks,
-    pub(crate) daemon: Option<DaemonTold>,
+    pub(crate) daemon: Option<Box<DaemonTold>>,
     /// Since when its surroundings are cancelled; it may have been opened after that.
     pub(crate) inherited_since: Option<Instant>,
     pub(crate) parked: ParkedOutputs,
@@ -439,7 +446,7 @@ impl Books {
     }
 
     fn signal_daemon(&mut self, node: &Arc<Node>, id: u64, cancelled: Cancelled, work: &mut Work) {
-        self.daemon = Some(DaemonTold { id, cancelled, since: Instant::now(), due: false });
+        self.daemon = Some(Box::new(DaemonTold { id, cancelled, since: Instant::now(), due: false }));
         node.raise(0);
         work.wake(self.present.take_wakers());
         work.wake(self.waiters.take());
@@ -520,8 +527,10 @@ impl std::ops::DerefMut for Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         let origin = self.scope.config().origin.clone();
-        if let Some(panic) = crate::wake::drop_quietly(self.0.take()) {
-            let record = FailureRecord { member: Member::some_child(), failure: Failure::Panic(panic) };
+        // In place: they are large.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.0 = None)) {
+            let failure = Failure::Panic(Panic::new(payload));
+            let record = FailureRecord { member: Member::some_child(), failure };
             crate::hook::unhandled(&origin, record);
         }
     }

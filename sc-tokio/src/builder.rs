@@ -266,7 +266,8 @@ where
 {
     /// Gives everything there is to know instead of a result, and never unwinds: a panic is one of
     /// the failures. Needs no conversion from [`Cancelled`].
-    pub fn outcome(self) -> OutcomeFuture<F, T, E> {
+    pub fn outcome(mut self) -> OutcomeFuture<F, T, E> {
+        self.setup.reports = true;
         OutcomeFuture { opening: Opening::new(self.setup, self.block), types: PhantomData }
     }
 }

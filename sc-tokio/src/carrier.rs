@@ -93,22 +93,23 @@ impl Carrier {
             self.timer = Some(Box::pin(sleep_until(at)));
             return true;
         }
-        let runtime = id_of(node.runtime());
-        let timerless = || TIMERLESS.lock().unwrap_or_else(PoisonError::into_inner);
-        if timerless().contains(&runtime) {
-            return false;
-        }
-        let timer = catch_unwind(AssertUnwindSafe(|| Box::pin(sleep_until(at))));
-        match timer {
-            Ok(timer) => {
-                self.timer = Some(timer);
-                true
-            }
-            Err(payload) => {
-                crate::wake::discard(payload);
-                timerless().push(runtime);
-                false
-            }
+        self.timer = optional_timer(id_of(node.runtime()), at);
+        self.timer.is_some()
+    }
+}
+
+/// A timer that nobody asked for; `None` on a runtime without one.
+pub(crate) fn optional_timer(runtime: RuntimeId, at: Instant) -> Option<Pin<Box<Sleep>>> {
+    let timerless = || TIMERLESS.lock().unwrap_or_else(PoisonError::into_inner);
+    if timerless().contains(&runtime) {
+        return None;
+    }
+    match catch_unwind(AssertUnwindSafe(|| Box::pin(sleep_until(at)))) {
+        Ok(timer) => Some(timer),
+        Err(payload) => {
+            crate::wake::discard(payload);
+            timerless().push(runtime);
+            None
         }
     }
 }

@@ -27,8 +27,8 @@ pub(crate) use limited::end_frame;
 pub use output::{ChildOutput, FinalizerOutput, Never};
 pub(crate) use start::Starting;
 pub use start::{Ready, Start, StartError, StartFn, Unsignalled};
-pub(crate) use task::{Admitted, ChildTask, Gone, Life, Membership};
-pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed};
+pub(crate) use task::{Admitted, ChildTask, Gone, Life};
+pub(crate) use {blocking::spawn_blocking, borrowed::spawn_borrowed, borrowed::spawn_plain};
 pub(crate) use {blocking::start_blocking, claim::failure_now, claim::poll_failure};
 
 use crate::fault::{self, Fault};
@@ -43,7 +43,7 @@ use crate::waiting::Waiting;
 
 /// How often a dead child lets itself be polled before it unwinds the frame that keeps on asking.
 /// The frame notices after the first poll; only a nested executor, as `block_on`, asks again.
-const PATIENCE: u32 = 64;
+const PATIENCE: u8 = 64;
 
 /// The handle of a child, parallel, borrowed or blocking.
 ///
@@ -103,7 +103,7 @@ pub struct Child<'n, T, E> {
     id: u64,
     kind: ChildKind,
     source: Source<'n, T>,
-    polls: u32,
+    polls: u8,
     waiting: Waiting,
 }
 
@@ -176,24 +176,35 @@ impl<'n, T, E> Child<'n, T, E> {
     }
 
     /// The child's end, without taking an output that is not there.
+    #[inline]
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Gone>> {
         let end = match &mut self.source {
-            // Aborted before our wrapper could return, or dropped with its runtime.
-            Source::Task(task, _) => Pin::new(task).poll(cx).map(|end| end.unwrap_or(Err(Gone::Cancelled(None)))),
+            Source::Task(task, _) => match Pin::new(task).poll(cx) {
+                Poll::Ready(Ok(end)) => Poll::Ready(end),
+                // Aborted before our wrapper could return, or dropped with its runtime.
+                Poll::Ready(Err(_)) => Poll::Ready(Err(Gone::Cancelled(None))),
+                Poll::Pending => Poll::Pending,
+            },
             Source::Slot(slot) => slot.poll_output(cx),
             Source::Gone(gone) => Poll::Ready(Err(gone.clone())),
             Source::Taken => return Poll::Pending,
         };
-        let Poll::Ready(end) = end else {
-            limit::awaits(self.node(), self.id);
-            return Poll::Pending;
-        };
-        limit::awaits_no_more(self.node(), self.id);
-        self.source = match &end {
-            Ok(_) => Source::Taken,
-            Err(gone) => Source::Gone(gone.clone()),
-        };
-        Poll::Ready(end)
+        match end {
+            Poll::Pending => {
+                limit::awaits(self.node(), self.id);
+                Poll::Pending
+            }
+            Poll::Ready(Ok(value)) => {
+                limit::awaits_no_more(self.node(), self.id);
+                self.source = Source::Taken;
+                Poll::Ready(Ok(value))
+            }
+            Poll::Ready(Err(gone)) => {
+                limit::awaits_no_more(self.node(), self.id);
+                self.source = Source::Gone(gone.clone());
+                Poll::Ready(Err(gone))
+            }
+        }
     }
 
     /// The failure of a child that gave no value; pending while the policy has yet to decide whose
@@ -299,8 +310,8 @@ impl<T, E: Send + 'static> Future for Child<'_, T, E> {
 }
 
 /// Has a frame end that awaits a dead child, and has been marked.
-pub(crate) fn stay_dead<R>(polls: &mut u32, cx: &Context<'_>) -> Poll<R> {
-    *polls += 1;
+pub(crate) fn stay_dead<R>(polls: &mut u8, cx: &Context<'_>) -> Poll<R> {
+    *polls = polls.saturating_add(1);
     if *polls > PATIENCE {
         frame::unwind_dead();
     }

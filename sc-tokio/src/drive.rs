@@ -13,7 +13,7 @@ use crate::carrier::Carrier;
 use crate::child::BorrowedTask;
 use crate::events::{self, Notice};
 use crate::fault::{self, BoxedError};
-use crate::frame::{self, Ambient, Dead, Frame, Opened, Ran, Who};
+use crate::frame::{self, Ambient, Dead, Opened, Ran, Resting, Who};
 use crate::node::Node;
 use crate::nursery::{Inbox, Nursery};
 use crate::open::Setup;
@@ -21,6 +21,7 @@ use crate::rt::{Instant, unconstrained};
 use crate::shield::BODY;
 use crate::teardown::{self, By};
 use crate::wake::{QuietWaker, drop_quietly};
+use crate::work::Work;
 
 /// The outcome of a scope and what it was, for the builder to turn into a result.
 pub struct Ended<T, E> {
@@ -213,7 +214,11 @@ where
                 };
                 if let Some((end, value)) = end {
                     let body = &mut this.body;
-                    progress.end_body(node, end, &mut || body.set(Body::Ended { value: None }));
+                    let drop_body = &mut || body.set(Body::Ended { value: None });
+                    if progress.end_body(node, end, drop_body) {
+                        progress.closed = true;
+                        return Poll::Ready(finish(node, value, progress.awaited_dead));
+                    }
                     if let BodyProjection::Ended { value: slot } = this.body.as_mut().project() {
                         *slot = value;
                     }
@@ -240,8 +245,7 @@ where
 /// The outcome of a closed scope.
 fn finish<T, E: Send + 'static>(node: &Arc<Node>, value: Option<T>, awaited_dead: bool) -> Ended<T, E> {
     frame::closed();
-    let spawned = node.accepted();
-    let outcome = node.books().scope.finish(value, spawned);
+    let outcome = node.finish(value);
     Ended { outcome: outcome.map_err(fault::restore_error), node: Arc::clone(node), awaited_dead }
 }
 
@@ -281,10 +285,11 @@ impl<'env> Progress<'env> {
 
     /// Runs code as the body's frame.
     fn run<R>(&mut self, node: &Arc<Node>, code: impl FnOnce() -> R) -> (Ran<R>, Option<Box<Dead>>) {
-        let frame = Frame::new(Ambient::Plain(Arc::clone(node)), Who::Body, std::mem::take(&mut self.opened));
-        let (frame, ran) = frame.run(code);
-        self.opened = frame.opened;
-        (ran, frame.dead)
+        let ambient = Ambient::Plain(Arc::clone(node));
+        let mut frame = Resting::new(ambient, Who::BODY, std::mem::take(&mut self.opened));
+        let ran = frame.run(code);
+        self.opened = frame.take().expect("a frame rests when it has run").opened;
+        ran
     }
 
     fn poll_body<B, T, E>(
@@ -321,15 +326,21 @@ impl<'env> Progress<'env> {
         Some((end, None))
     }
 
-    /// Drops the body and reports its end.
-    fn end_body(&mut self, node: &Arc<Node>, end: BodyEnd<BoxedError>, drop_body: &mut dyn FnMut()) {
+    /// Drops the body and reports its end. Whether that was the end of the scope.
+    fn end_body(&mut self, node: &Arc<Node>, end: BodyEnd<BoxedError>, drop_body: &mut dyn FnMut()) -> bool {
         let destructor = self.drop_body(node, drop_body);
-        let now = Instant::now().into_std();
+        // Nobody can come any more: who could have spawned is gone.
         let alone = node.holds() == 1 && node.borrowed() == 0;
+        let plain = matches!(end, BodyEnd::Value) && destructor.is_none() && !self.has_external();
+        if alone && plain && node.close_alone() {
+            return true;
+        }
+        let now = Instant::now().into_std();
         node.input(|books| {
             books.drained_at = alone.then_some(now);
             books.scope.body_ended(end, destructor, now)
         });
+        false
     }
 
     fn drop_body(&mut self, node: &Arc<Node>, drop_body: &mut dyn FnMut()) -> Option<Panic> {
@@ -459,6 +470,32 @@ fn give_back(node: &Arc<Node>, failure: Option<crate::fault::Fault>) {
 }
 
 impl Node {
+    /// Closes a scope whose body ended with a value and was the last, in one step. `false`, and nothing has changed, if
+    /// it has more to do than that.
+    fn close_alone(self: &Arc<Self>) -> bool {
+        let mut work = Work::default();
+        let hold = {
+            let mut books = self.books();
+            if books.adopted || !books.has_nothing_to_do() {
+                return false;
+            }
+            let Some(effects) = books.scope.ended_alone(|| Instant::now().into_std()) else { return false };
+            books.released = true;
+            books.apply(self, effects, &mut work);
+            books.driver_hold.take()
+        };
+        work.run();
+        drop(hold);
+        true
+    }
+
+    /// The outcome of the scope, once it is closed.
+    pub(crate) fn finish<T>(&self, value: Option<T>) -> Outcome<T, BoxedError> {
+        let mut books = self.books();
+        let accepted = self.spawned() - books.uncounted;
+        books.scope.finish(value, accepted)
+    }
+
     /// The driver of a scope that somebody else carries only waits. Whether it may park.
     fn wait_for_close(&self, cx: &mut Context<'_>) -> bool {
         let waker = cx.waker().clone();

@@ -84,7 +84,7 @@ where
     E: Debug + Send + 'static,
 {
     let options = Options { timeout: Some(timeout), shielded: true, ..Options::default() };
-    let setup = Setup { place, name: None, options: Some(Box::new(options)) };
+    let setup = Setup { options: Some(Box::new(options)), ..Setup::at(place) };
     let scope = async move {
         let nursery = Nursery::<E>::open();
         drive::drive(&nursery, async move { finalizer(end).await.into_result() }).await

@@ -5,8 +5,10 @@
 //! there at its first poll; the scopes a frame opened are cancelled when it ends (P3); and a dead
 //! child that is awaited leaves its mark there, so that whoever polls the frame can end it.
 
-use std::cell::Cell;
-use std::mem::ManuallyDrop;
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -36,20 +38,38 @@ impl Ambient {
     }
 }
 
-/// Which member of its scope a frame is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Who {
-    Body,
-    Child { id: u64, daemon: bool },
-}
+/// Which member of its scope a frame is, in one word: every child carries one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Who(u64);
+
+/// The bit of a daemon. No scope ever numbers 2^63 children.
+const DAEMON: u64 = 1 << 63;
 
 impl Who {
-    /// As a number: that of the child.
+    pub(crate) const BODY: Self = Self(crate::shield::BODY);
+
+    pub(crate) const fn child(id: u64, daemon: bool) -> Self {
+        Self(if daemon { id | DAEMON } else { id })
+    }
+
+    /// The child's number, and whether it is a daemon; `None` if this is the body.
+    pub(crate) const fn as_child(self) -> Option<(u64, bool)> {
+        if self.0 == Self::BODY.0 { None } else { Some((self.0 & !DAEMON, self.is_daemon())) }
+    }
+
+    pub(crate) const fn is_daemon(self) -> bool {
+        self.0 & DAEMON != 0 && self.0 != Self::BODY.0
+    }
+
+    /// As a number: that of the child, else [`BODY`](crate::shield::BODY).
     pub(crate) const fn member(self) -> u64 {
-        match self {
-            Self::Body => crate::shield::BODY,
-            Self::Child { id, .. } => id,
-        }
+        if self.0 == Self::BODY.0 { self.0 } else { self.0 & !DAEMON }
+    }
+}
+
+impl fmt::Debug for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Who").field(&self.as_child()).finish()
     }
 }
 
@@ -61,22 +81,25 @@ impl Who {
 pub(crate) struct Opened(Option<Box<Vec<Arc<Node>>>>);
 
 impl Opened {
-    fn push(&mut self, node: Arc<Node>) {
+    /// Gives back what is to be dropped when the slot is free again: a scope may own the user's values to its end.
+    #[must_use]
+    fn push(&mut self, node: Arc<Node>) -> Vec<Arc<Node>> {
         let list = self.0.get_or_insert_default();
+        let mut swept = Vec::new();
         // Scopes close in the reverse of the order they were opened in, nearly always; those that
         // do not are swept before the list grows, so that it stays in proportion (P11).
-        if list.len() == list.capacity() {
-            list.retain(|node| !node.is_closed());
+        if list.len() == list.capacity() && !list.is_empty() {
+            let (closed, open) = std::mem::take(&mut **list).into_iter().partition(|node| node.is_closed());
+            (swept, **list) = (closed, open);
         }
         list.push(node);
+        swept
     }
 
-    fn pop_closed(&mut self) {
-        if let Some(list) = &mut self.0 {
-            while list.last().is_some_and(|node| node.is_closed()) {
-                list.pop();
-            }
-        }
+    #[must_use]
+    fn pop_closed(&mut self) -> Option<Arc<Node>> {
+        let list = self.0.as_mut()?;
+        if list.last()?.is_closed() { list.pop() } else { None }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Node>> {
@@ -84,12 +107,18 @@ impl Opened {
     }
 
     /// The frame has ended and been dropped: cancels what it opened and left open (P3).
+    #[inline]
     pub(crate) fn end(&mut self) {
         // Most frames open nothing.
-        if let Some(list) = self.0.take() {
-            for node in list.into_iter().filter(|node| !node.is_closed()) {
-                node.opener_ended();
-            }
+        if self.0.is_some() {
+            self.end_all();
+        }
+    }
+
+    #[cold]
+    fn end_all(&mut self) {
+        for node in self.0.take().into_iter().flat_map(|list| *list).filter(|node| !node.is_closed()) {
+            node.opener_ended();
         }
     }
 }
@@ -101,24 +130,29 @@ pub(crate) struct Dead {
     pub(crate) failure: Option<Fault>,
 }
 
-/// What the thread-local slot holds while a frame runs.
+/// What is known of the code that runs.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) ambient: Ambient,
     pub(crate) who: Who,
     pub(crate) opened: Opened,
-    pub(crate) dead: Option<Box<Dead>>,
+}
+
+/// A frame between two runs. While it runs, the place of whatever was in the slot before.
+#[derive(Debug)]
+pub(crate) struct Resting(ManuallyDrop<Option<Frame>>);
+
+/// What runs on a thread.
+struct Slot {
+    /// Without a destructor, which would cost a look at its state at every visit: what is put in
+    /// is taken out again by the same call of [`Resting::run`], so that nothing is ever left to drop.
+    frame: ManuallyDrop<Option<Frame>>,
+    dead: ManuallyDrop<Option<Box<Dead>>>,
 }
 
 thread_local! {
-    /// Without a destructor, which would cost a look at its state at every visit: what is put in
-    /// is taken out again by the same call of [`Frame::run`], so that nothing is ever left to drop.
-    static CURRENT: Cell<ManuallyDrop<Option<Frame>>> = const { Cell::new(ManuallyDrop::new(None)) };
-}
-
-#[inline]
-fn swap(frame: Option<Frame>) -> Option<Frame> {
-    CURRENT.with(|slot| ManuallyDrop::into_inner(slot.replace(ManuallyDrop::new(frame))))
+    static CURRENT: RefCell<Slot> =
+        const { RefCell::new(Slot { frame: ManuallyDrop::new(None), dead: ManuallyDrop::new(None) }) };
 }
 
 /// How a piece of user code ended.
@@ -132,6 +166,11 @@ pub(crate) enum Ran<R> {
 }
 
 impl<R> Ran<R> {
+    #[cold]
+    fn unwound(payload: Box<dyn Any + Send>) -> Self {
+        if payload.is::<DeadChild>() { Self::DeadChild } else { Self::Panicked(Panic::new(payload)) }
+    }
+
     pub(crate) fn into_panic(self) -> Option<Panic> {
         match self {
             Self::Panicked(panic) => Some(panic),
@@ -140,31 +179,73 @@ impl<R> Ran<R> {
     }
 }
 
-impl Frame {
+impl Resting {
+    #[inline]
     pub(crate) const fn new(ambient: Ambient, who: Who, opened: Opened) -> Self {
-        Self { ambient, who, opened, dead: None }
+        Self(ManuallyDrop::new(Some(Frame { ambient, who, opened })))
     }
 
-    /// Runs user code as this frame, and catches its panics.
-    pub(crate) fn run<R>(self, code: impl FnOnce() -> R) -> (Self, Ran<R>) {
-        let outer = swap(Some(self));
+    /// `None` once the frame has ended.
+    #[inline]
+    pub(crate) fn frame(&self) -> Option<&Frame> {
+        self.0.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn frame_mut(&mut self) -> Option<&mut Frame> {
+        self.0.as_mut()
+    }
+
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Frame> {
+        self.0.take()
+    }
+
+    /// Lets go of what the frame holds.
+    #[inline]
+    pub(crate) fn end(&mut self) {
+        if self.0.is_some() {
+            *self.0 = None;
+        }
+    }
+
+    /// Runs user code as this frame, and catches its panics. Gives the mark that a dead child left.
+    #[inline]
+    pub(crate) fn run<R>(&mut self, code: impl FnOnce() -> R) -> (Ran<R>, Option<Box<Dead>>) {
+        // In place rather than through the stack: this happens at every poll of every child.
+        let outer = CURRENT.with(|slot| {
+            let slot = &mut *slot.borrow_mut();
+            mem::swap(&mut *slot.frame, &mut *self.0);
+            slot.dead.take()
+        });
         let result = catch_unwind(AssertUnwindSafe(code));
-        let frame = swap(outer).expect("frames are entered and left in pairs");
+        let dead = CURRENT.with(|slot| {
+            let slot = &mut *slot.borrow_mut();
+            mem::swap(&mut *slot.frame, &mut *self.0);
+            mem::replace(&mut *slot.dead, outer)
+        });
         let ran = match result {
             Ok(value) => Ran::Done(value),
-            Err(payload) if payload.is::<DeadChild>() => Ran::DeadChild,
-            Err(payload) => Ran::Panicked(Panic::new(payload)),
+            Err(payload) => Ran::unwound(payload),
         };
-        (frame, ran)
+        (ran, dead)
     }
 }
 
-/// Looks at the frame that is running on this thread. `f` is never user code.
-fn with_current<R>(f: impl FnOnce(Option<&mut Frame>) -> R) -> R {
-    let mut frame = swap(None);
-    let result = f(frame.as_mut());
-    swap(frame);
-    result
+impl Drop for Resting {
+    #[inline]
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Looks at the frame that is running on this thread. `f` is never user code, and drops none of the user's values.
+#[inline]
+fn with_current<R>(f: impl FnOnce(Option<&mut Frame>, &mut Option<Box<Dead>>) -> R) -> R {
+    CURRENT.with(|slot| {
+        let Slot { frame, dead } = &mut *slot.borrow_mut();
+        f(frame.as_mut(), dead)
+    })
 }
 
 /// Who opens a scope here.
@@ -179,57 +260,52 @@ pub(crate) struct Opener {
 impl Opener {
     /// Code that runs in no frame, below a program's root.
     pub(crate) const fn at_the_top_of(root: Arc<Node>) -> Self {
-        Self { node: root, who: Who::Body, in_future: false }
+        Self { node: root, who: Who::BODY, in_future: false }
     }
 }
 
 /// The scope and the member that run here.
+#[inline]
 pub(crate) fn current() -> Option<Opener> {
-    with_current(|frame| {
+    with_current(|frame, _| {
         let frame = frame?;
-        let daemon = matches!(frame.who, Who::Child { daemon: true, .. });
-        let in_future = matches!(frame.ambient, Ambient::Plain(_)) && !daemon;
+        let in_future = matches!(frame.ambient, Ambient::Plain(_)) && !frame.who.is_daemon();
         Some(Opener { node: Arc::clone(frame.ambient.node()), who: frame.who, in_future })
     })
 }
 
 /// Whether the code that runs here belongs to this scope.
 pub(crate) fn is_inside(node: &Arc<Node>) -> bool {
-    with_current(|frame| frame.is_some_and(|frame| Arc::ptr_eq(frame.ambient.node(), node)))
+    with_current(|frame, _| frame.is_some_and(|frame| Arc::ptr_eq(frame.ambient.node(), node)))
 }
 
 /// Whether a frame runs here, which a dead child can end.
 pub(crate) fn is_any() -> bool {
-    with_current(|frame| frame.is_some())
+    with_current(|frame, _| frame.is_some())
 }
 
 /// The running frame has opened this scope.
 pub(crate) fn opened(node: &Arc<Node>) {
-    with_current(|frame| {
-        if let Some(frame) = frame {
-            frame.opened.push(Arc::clone(node));
-        }
-    });
+    let swept = with_current(|frame, _| frame.map(|frame| frame.opened.push(Arc::clone(node))));
+    drop(swept);
 }
 
 /// A scope was closed here; if the running frame opened it, it need not remember.
 pub(crate) fn closed() {
-    with_current(|frame| {
-        if let Some(frame) = frame {
-            frame.opened.pop_closed();
-        }
-    });
+    while let Some(node) = with_current(|frame, _| frame.and_then(|frame| frame.opened.pop_closed())) {
+        drop(node);
+    }
 }
 
 /// A dead child was awaited here: marks the frame. Gives the failure back if there is no frame, or
 /// if the frame has a mark already.
-pub(crate) fn mark_dead(dead: Dead) -> Result<(), Dead> {
-    with_current(|frame| match frame {
-        Some(frame) if frame.dead.is_none() => {
-            frame.dead = Some(Box::new(dead));
-            Ok(())
+pub(crate) fn mark_dead(mark: Dead) -> Result<(), Dead> {
+    with_current(|frame, dead| {
+        if frame.is_none() || dead.is_some() {
+            return Err(mark);
         }
-        _ => Err(dead),
+        *dead = Some(Box::new(mark));
+        Ok(())
     })
 }
 

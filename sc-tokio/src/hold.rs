@@ -24,11 +24,9 @@ struct Held {
 }
 
 impl Hold {
-    /// The first hold of a scope, the driver's.
-    pub(crate) fn first(node: Arc<Node>) -> (Self, WeakHold) {
-        let held = Counted::new(Held { node });
-        let weak = WeakHold(held.downgrade());
-        (Self(held), weak)
+    /// The first hold of a scope, the driver's, and the scope with it.
+    pub(crate) fn first(node: impl FnOnce(WeakHold) -> Arc<Node>) -> Self {
+        Self(Counted::new_cyclic(|weak| Held { node: node(WeakHold(weak)) }))
     }
 
     #[inline]

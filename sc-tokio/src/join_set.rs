@@ -17,6 +17,7 @@ use sc_core::{ChildId, ChildKind, Failure, Member, Reason};
 use self::parked::park;
 use crate::child::{self, Admitted, Attributes, BlockingCx, ChildOutput, ChildTask, Gone};
 use crate::fault::{self, Fault};
+use crate::frame::Ambient;
 use crate::hold::Hold;
 use crate::limit::{self, Shelf};
 use crate::node::Node;
@@ -224,7 +225,7 @@ impl<'n, T: Send + 'static, E: Debug + Send + 'static> ScopedJoinSet<'n, T, E> {
             return self.handle(u64::MAX, None);
         };
         let admitted = self.admitted(hold, id, seen, place);
-        let task = self.inner.spawn(SetTask { child: ChildTask::<F, E, Hold>::new(admitted, future), id });
+        let task = self.inner.spawn(SetTask { child: ChildTask::<F, E>::new(admitted, future), id });
         self.handle(id, Some(task))
     }
 
@@ -246,7 +247,7 @@ impl<'n, T: Send + 'static, E: Debug + Send + 'static> ScopedJoinSet<'n, T, E> {
             return self.handle(u64::MAX, None);
         };
         let admitted = self.admitted(hold, id, seen, place);
-        let slot = child::start_blocking::<F, O, E, Hold>(node, closure, admitted);
+        let slot = child::start_blocking::<F, O, E>(node, closure, admitted);
         // What Tokio's set joins; the child itself is the closure.
         let task = self.inner.spawn(poll_fn(move |cx| slot.poll_output(cx).map(|end| (id, end))));
         self.handle(id, Some(task))
@@ -258,8 +259,8 @@ impl<'n, T: Send + 'static, E: Debug + Send + 'static> ScopedJoinSet<'n, T, E> {
         attributes
     }
 
-    fn admitted(&mut self, hold: Hold, id: u64, seen: u64, place: &'static Location<'static>) -> Admitted<Hold> {
-        let mut admitted = self.attributes(place).admitted(self.node(), hold, id, seen);
+    fn admitted(&mut self, hold: Hold, id: u64, seen: u64, place: &'static Location<'static>) -> Admitted {
+        let mut admitted = self.attributes(place).admitted(self.node(), Ambient::Counted(hold), id, seen);
         if let Some(extra) = &mut admitted.extra {
             let limited = self.limited.get_or_insert_default();
             if extra.seat.as_ref().is_some_and(limit::Seat::is_queued) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sc_core::{ChildExit, DeadChild, Failure, Member, Panic, Policy, QueuedExit, Verdict};
 
 use crate::fault::{self, BoxedError};
-use crate::frame::{Ambient, Frame, Opened, Ran, Who};
+use crate::frame::{Ambient, Opened, Ran, Resting, Who};
 use crate::node::Node;
 use crate::rt::Instant;
 
@@ -32,10 +32,12 @@ impl<P: Policy<E>, E: Debug + Send + 'static> Judge for Typed<P, E> {
         let failure: Option<Failure<E>> = exit.failure.take().map(fault::restore);
         let seen = ChildExit::new(&exit.member, failure.as_ref(), exit.failures_before);
         // In the scope's name, wherever the exit happened: what the policy spawns belongs to the scope.
-        let frame = Frame::new(Ambient::Plain(Arc::clone(node)), Who::Body, Opened::default());
-        let (mut frame, ran) = frame.run(|| self.policy.decide(&seen));
+        let mut frame = Resting::new(Ambient::Plain(Arc::clone(node)), Who::BODY, Opened::default());
+        let (ran, _) = frame.run(|| self.policy.decide(&seen));
         exit.failure = failure.map(fault::erase);
-        frame.opened.end();
+        if let Some(mut frame) = frame.take() {
+            frame.opened.end();
+        }
         match ran {
             Ran::Done(verdict) => Ok(verdict),
             Ran::Panicked(panic) => Err(panic),

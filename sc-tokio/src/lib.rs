@@ -35,7 +35,8 @@
 //!
 //! # Features
 //!
-//! `macros` (default): [`nursery!`], [`macro@scoped`], [`macro@main`], [`macro@test`]. `tracing` (default): events for what nobody is there to be told.
+//! `macros` (default): [`nursery!`], [`macro@scoped`], [`macro@main`], [`macro@test`]. `signal` (default): SIGTERM and ctrl-c begin the
+//! shutdown of the program; see [`Root`]. `tracing` (default): events for what nobody is there to be told.
 //! Without them neither syn nor `tracing` is built. A runtime without a timer works as long as no
 //! deadline is asked for.
 //!
@@ -60,6 +61,7 @@ mod hook;
 pub mod join;
 mod join_set;
 mod judge;
+mod lazy;
 mod limit;
 mod node;
 mod nursery;
@@ -68,6 +70,7 @@ mod owned;
 mod parked;
 mod permit;
 mod present;
+mod program;
 mod reaper;
 mod resource;
 mod root;
@@ -102,14 +105,15 @@ pub use limit::{Limit, ZeroLimit};
 pub use nursery::Nursery;
 pub use owned::{Attached, OwnedScope, OwnedScopeBuilder, Shutdown};
 pub use permit::{Permit, Reserve, TryReserveError};
+pub use program::{Root, RootEnd, Unfinished};
 pub use resource::{Acquire, Leaked, Lease};
-pub use root::{Root, RootEnd, RootHandle, root};
+pub use root::{RootHandle, root};
 #[cfg(sc_shuttle)]
 #[doc(hidden)]
 pub use rt::explored;
 pub use scope::{DeadlineExpired, Scope, ScopeFn};
 pub use shield::shield;
-pub use shutdown::{is_shutting_down, shutting_down};
+pub use shutdown::{drain_begins, is_shutting_down, shutting_down};
 pub use tree::{Tree, TreeNode, tree};
 pub use values::{NotBound, ScopeLocal, ScopeLocalFuture};
 
@@ -129,6 +133,11 @@ pub use macros::{main, nursery, scoped, test};
 #[doc = include_str!("../../docs/GUIDE.md")]
 mod guide {}
 
+/// Those of the migration.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/MIGRATING.md")]
+mod migrating {}
+
 /// What the macros expand to. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {
@@ -137,7 +146,8 @@ pub mod __private {
     use crate::builder::NurseryBuilder;
     pub use crate::drive::{Drive, Ended, drive};
     pub use crate::nursery::Nursery;
-    pub use crate::root::{run_main, run_test};
+    #[cfg(all(feature = "macros", not(sc_shuttle)))]
+    pub use crate::program::entry;
     pub use crate::scoped::{drive_scoped, nursery_named, open_scoped, scoped, settle};
 
     #[track_caller]

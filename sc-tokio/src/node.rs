@@ -11,7 +11,7 @@
 //! 4. A cancellation is written to every node below before anybody is woken (P6).
 
 use std::panic::Location;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Waker;
 
 use sc_core::{CancelRequest, Cancelled, ChildKind, Deadline, Effects, Member, Origin, Reason, ScopeId};
@@ -43,7 +43,7 @@ pub(crate) struct Node {
     spawned: AtomicU64,
     /// Borrowed children alive; they hold nothing, since the driver waits for them itself.
     borrowed: AtomicU64,
-    holds: OnceLock<WeakHold>,
+    holds: WeakHold,
     /// `None` for an implicit root, which must not keep its runtime alive.
     runtime: Option<Handle>,
     /// Every exit is reported, since the policy asks about successes.
@@ -89,21 +89,22 @@ impl Node {
         let Fixed { tells_at_once, limit } = fixed;
         let watches_successes = books.scope.watches_successes();
         let handles_matter = books.scope.handles_matter(ChildKind::LINKED);
-        let node = Arc::new(Self {
-            origin,
-            word: AtomicU64::new(0),
-            spawned: AtomicU64::new(0),
-            borrowed: AtomicU64::new(0),
-            holds: OnceLock::new(),
-            runtime,
-            watches_successes,
-            handles_matter,
-            tells_at_once,
-            limit,
-            books: Mutex::new(Kept::new(books)),
+        let first = Hold::first(|holds| {
+            Arc::new(Self {
+                origin,
+                word: AtomicU64::new(0),
+                spawned: AtomicU64::new(0),
+                borrowed: AtomicU64::new(0),
+                holds,
+                runtime,
+                watches_successes,
+                handles_matter,
+                tells_at_once,
+                limit,
+                books: Mutex::new(Kept::new(books)),
+            })
         });
-        let (first, weak) = Hold::first(Arc::clone(&node));
-        let _ = node.holds.set(weak);
+        let node = Arc::clone(first.node());
         node.books().driver_hold = Some(first);
         node
     }
@@ -166,11 +167,11 @@ impl Node {
     /// Another hold, unless the scope is drained.
     #[inline]
     pub(crate) fn hold(&self) -> Option<Hold> {
-        self.holds.get().and_then(WeakHold::upgrade)
+        self.holds.upgrade()
     }
 
     pub(crate) fn holds(&self) -> usize {
-        self.holds.get().map_or(0, WeakHold::count)
+        self.holds.count()
     }
 
     /// The number of the next child. To be taken after the `word` that the child compares with, so
@@ -182,11 +183,6 @@ impl Node {
 
     pub(crate) fn spawned(&self) -> u64 {
         self.spawned.load(Ordering::Acquire)
-    }
-
-    /// How many children were accepted.
-    pub(crate) fn accepted(&self) -> u64 {
-        self.spawned() - self.books().uncounted
     }
 
     /// Whether anything ever changed for the children here.
@@ -569,6 +565,10 @@ impl Node {
 
     /// The last hold is gone: body and ordinary children have ended.
     pub(crate) fn all_released(self: &Arc<Self>) {
+        if self.is_closed() {
+            // The body was the last, and has closed it.
+            return;
+        }
         let (carrier, abandoned) = {
             let mut books = self.books();
             books.released = true;

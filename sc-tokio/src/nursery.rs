@@ -5,7 +5,7 @@ use std::fmt::{self, Debug};
 use std::ops::Deref;
 use std::panic::Location;
 
-use crate::child::{Attributes, BorrowedTask, Child, ChildOutput, TaskBuilder};
+use crate::child::{BorrowedTask, Child, ChildOutput, TaskBuilder};
 use crate::open::{self, Setup};
 use crate::rt::{Mutex, lock, thread_local};
 use crate::scope::Scope;
@@ -112,7 +112,7 @@ impl<'env, E: Debug + Send + 'static> Nursery<'env, E> {
         F::Output: ChildOutput<E>,
         <F::Output as ChildOutput<E>>::Value: Send + 'env,
     {
-        crate::child::spawn_borrowed(self, future, Attributes::at(Location::caller()))
+        crate::child::spawn_plain(self, future, Location::caller())
     }
 
     /// Begins a child with attributes; as [`Scope::task`], and offers borrowed children too.

@@ -63,18 +63,19 @@ pub(crate) struct Setup {
     /// What the scope is called if the options do not say.
     pub(crate) name: Option<&'static &'static str>,
     pub(crate) options: Option<Box<Options>>,
+    /// Somebody will read the report.
+    pub(crate) reports: bool,
 }
 
 impl Setup {
     pub(crate) const fn at(place: &'static Location<'static>) -> Self {
-        Self { place, name: None, options: None }
+        Self { place, name: None, options: None, reports: false }
     }
 }
 
 /// Opens the implicit root of a runtime: supervised, never cancelled, open as long as somebody holds
 /// it.
 pub(crate) fn implicit_root() -> (Arc<Node>, Hold) {
-    let now = Instant::now();
     let origin = Origin::new(next_id(), Some(Name::Borrowed("root")), Location::caller());
     let scope = sc_core::Scope::new(Config {
         origin: origin.clone(),
@@ -82,7 +83,7 @@ pub(crate) fn implicit_root() -> (Arc<Node>, Hold) {
         grace: None,
         warn_after: WARN_AFTER,
         deadline: None,
-        opened_at: now.into_std(),
+        opened_at: None,
     });
     let node = Node::implicit_root(origin, Books::new(scope, None));
     let first = node.books().driver_hold.take();
@@ -107,9 +108,8 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
             setup.place
         )
     };
-    let now = Instant::now();
     let mut setup = setup;
-    let (node, has_deadline) = make(&mut setup, runtime, now);
+    let (node, has_deadline) = make(&mut setup, runtime);
     let (shielded, is_shield) =
         setup.options.as_ref().map_or((false, false), |options| (options.shielded, options.shield.is_some()));
     if !shielded {
@@ -121,7 +121,7 @@ pub(crate) fn open(setup: Setup) -> Arc<Node> {
     }
     if has_deadline {
         // One that has passed already: the scope is born cancelled (P8).
-        node.tick_if_due(now);
+        node.tick_if_due(Instant::now());
     }
     node
 }
@@ -138,7 +138,8 @@ pub(crate) fn open_owned(mut setup: Setup, parent: Option<Arc<Node>>) -> Arc<Nod
             setup.place
         )
     };
-    let (node, _) = make(&mut setup, runtime, Instant::now());
+    setup.reports = true;
+    let (node, _) = make(&mut setup, runtime);
     node.books().owner = Owner::Value;
     let parent = parent.unwrap_or_else(root_of_here);
     link_owned(&node, &parent);
@@ -151,12 +152,15 @@ fn root_of_here() -> Arc<Node> {
 }
 
 /// A scope that is on nobody's books yet, and whether it has a deadline of its own.
-fn make(setup: &mut Setup, runtime: Handle, now: Instant) -> (Arc<Node>, bool) {
+fn make(setup: &mut Setup, runtime: Handle) -> (Arc<Node>, bool) {
     // Most scopes have none, and an empty set of them is not made to be looked through.
     let mut options = setup.options.as_deref_mut();
     let name = options.as_mut().and_then(|options| options.name.take());
     let origin = Origin::new(next_id(), name.or(setup.name.map(|name| Name::Borrowed(name))), setup.place);
-    let deadline = options.as_ref().and_then(|options| own_deadline(options, &origin, now));
+    // The clock is not free, and most scopes need it for nothing.
+    let has_deadline = options.as_ref().is_some_and(|options| options.timeout.is_some() || options.deadline.is_some());
+    let now = (setup.reports || has_deadline).then(Instant::now);
+    let deadline = options.as_ref().zip(now).and_then(|(options, now)| own_deadline(options, &origin, now));
     let policy = options.as_mut().and_then(|options| options.policy.take());
     let (watch, judge) = policy.unwrap_or((Watch::FailFast, None));
     let scope = sc_core::Scope::new(Config {
@@ -165,11 +169,15 @@ fn make(setup: &mut Setup, runtime: Handle, now: Instant) -> (Arc<Node>, bool) {
         grace: options.as_ref().and_then(|options| options.grace),
         warn_after: options.as_ref().and_then(|options| options.warn_after).unwrap_or(WARN_AFTER),
         deadline,
-        opened_at: now.into_std(),
+        opened_at: now.filter(|_| setup.reports).map(Instant::into_std),
     });
     let has_deadline = scope.deadline().is_some();
     let mut books = Books::new(scope, judge);
     books.finalizer_timeout = FINALIZER_TIMEOUT;
+    let is_root = options.as_ref().is_some_and(|options| options.root);
+    if is_root || crate::root::is_any_explicit() {
+        books.present.keep_ages();
+    }
     let mut fixed = Fixed::default();
     if let Some(options) = options {
         books.finalizer_timeout = options.finalizer_timeout.unwrap_or(FINALIZER_TIMEOUT);
@@ -205,21 +213,15 @@ fn own_deadline(options: &Options, origin: &Origin, now: Instant) -> Option<Dead
 fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
     let Opener { node: frame_scope, who, in_future } = opener;
     let (who, in_future) = (*who, *in_future);
-    let daemon = match who {
-        Who::Child { id, daemon: true } if !frame_scope.is_closed() => Some(id),
-        _ => None,
-    };
+    let daemon = who.as_child().filter(|(_, daemon)| *daemon && !frame_scope.is_closed()).map(|(id, _)| id);
     let by_daemon = daemon.is_some();
-    let at_top = who == Who::Body && !in_future;
+    let at_top = who == Who::BODY && !in_future;
     if is_shield && !at_top {
         node.shields(opener);
     }
     // What a daemon opens does not keep the scope from draining, or the daemon would never be stopped.
     let (parent, hold) = if by_daemon { (Arc::clone(frame_scope), None) } else { nearest_live(frame_scope) };
-    let opener = match who {
-        Who::Child { id, .. } if Arc::ptr_eq(&parent, frame_scope) => Some(id),
-        _ => None,
-    };
+    let opener = who.as_child().filter(|_| Arc::ptr_eq(&parent, frame_scope)).map(|(id, _)| id);
     let (slot, has_deadline, in_turn, cancelled) = {
         let mut books = parent.books();
         let below = Below {
@@ -263,7 +265,7 @@ fn link(node: &Arc<Node>, opener: &Opener, is_shield: bool) {
 /// What a member was told, until when it may go on, and since when it is cancelled: a child that was stopped alone hands that
 /// down, too.
 fn told_alone(scope: &Arc<Node>, who: Who) -> Option<(Cancelled, Option<std::time::Instant>, Option<Instant>)> {
-    let Who::Child { id, daemon } = who else { return None };
+    let (id, daemon) = who.as_child()?;
     if !scope.has_stops() {
         return None;
     }

@@ -286,9 +286,7 @@ impl<E: Send + 'static> Future for Shutdown<E> {
                 return Poll::Pending;
             }
         }
-        let spawned = node.accepted();
-        let outcome = node.books().scope.finish(Some(()), spawned);
-        Poll::Ready(outcome.map_err(fault::restore_error))
+        Poll::Ready(node.finish(Some(())).map_err(fault::restore_error))
     }
 }
 

@@ -159,8 +159,7 @@ pub(crate) fn report(node: &Arc<Node>) {
     if !node.is_closed() || node.books().owner == Owner::Value {
         return;
     }
-    let spawned = node.accepted();
-    let outcome: Outcome<(), BoxedError> = node.books().scope.finish(None, spawned);
+    let outcome: Outcome<(), BoxedError> = node.finish(None);
     let members = outcome.report().failed_members.clone();
     for (member, failure) in members.into_iter().zip(outcome.into_failures()) {
         crate::hook::unhandled(node.origin(), FailureRecord { member, failure });

@@ -1,25 +1,17 @@
-//! The scope at the top: opened by [`Root`], else implicit, one per runtime.
+//! The scope at the top: opened by [`Root`](crate::Root), else implicit, one per runtime.
 
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::fmt;
 use std::ops::DerefMut;
 use std::panic::Location;
-use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
-
-use sc_core::{CancelRequest, Cancelled, Failure, FailureRecord, Outcome, OutcomeKind, Reason, Supervise};
+use std::sync::{Arc, Weak};
 
 use crate::ambient;
-use crate::builder::NurseryBuilder;
-use crate::drive::drive;
-use crate::fault::BoxedError;
 use crate::frame;
 use crate::hold::Hold;
 use crate::node::Node;
-use crate::nursery::Nursery;
 use crate::open;
-use crate::rt::{self, AtomicU64, Handle, JoinHandle, Mutex, Ordering, RuntimeId, global, id_of, lock, thread_local};
+use crate::rt::{AtomicU64, Handle, JoinHandle, Mutex, Ordering, RuntimeId, global, id_of, lock, thread_local};
 
 global! {
     /// The roots of the runtimes that have one.
@@ -94,7 +86,7 @@ fn find_or_open(runtime: RuntimeId) -> (Arc<Node>, Option<Hold>) {
 }
 
 global! {
-    /// How many roots were opened with [`Root`] and live. Programs without one do not look for it.
+    /// How many roots were opened with [`Root`](crate::Root) and live. Programs without one do not look for it.
     static EXPLICIT: AtomicU64 = AtomicU64::new(0);
 }
 
@@ -104,8 +96,13 @@ pub(crate) fn explicit(runtime: &Handle) -> Option<Arc<Node>> {
     explicit_of(id_of(runtime))
 }
 
+/// Whether the program opened a root, on any runtime.
+pub(crate) fn is_any_explicit() -> bool {
+    EXPLICIT.load(Ordering::Acquire) > 0
+}
+
 fn explicit_of(runtime: RuntimeId) -> Option<Arc<Node>> {
-    if EXPLICIT.load(Ordering::Acquire) == 0 {
+    if !is_any_explicit() {
         return None;
     }
     // Upgraded under the lock, looked at (and perhaps dropped) without it.
@@ -115,10 +112,10 @@ fn explicit_of(runtime: RuntimeId) -> Option<Arc<Node>> {
 }
 
 /// Takes the place of the runtime's root while it lives.
-struct Registered(RuntimeId, Weak<Node>);
+pub(crate) struct Registered(RuntimeId, Weak<Node>);
 
 impl Registered {
-    fn new(runtime: RuntimeId, node: &Arc<Node>) -> Self {
+    pub(crate) fn new(runtime: RuntimeId, node: &Arc<Node>) -> Self {
         let node = Arc::downgrade(node);
         roots().insert(0, (runtime, Weak::clone(&node)));
         EXPLICIT.fetch_add(1, Ordering::Release);
@@ -133,195 +130,6 @@ impl Drop for Registered {
         EXPLICIT.fetch_sub(1, Ordering::Release);
         roots().retain(|(id, node)| *id != self.0 || !Weak::ptr_eq(node, &self.1));
     }
-}
-
-/// A program's root scope, for those who own their runtime; `#[sc_tokio::main]` is the short form.
-///
-/// What is spawned outside any other scope belongs to it. Its policy is [`Supervise`]: one
-/// panicking connection must not take the service down; the panic is reported to the failure hook.
-/// When the main future is done the root is cancelled with [`Reason::MainReturned`], at once: a
-/// background loop must not hold the program. Then everything is joined.
-///
-/// # Examples
-///
-/// ```
-/// use sc_tokio::Root;
-///
-/// let runtime = tokio::runtime::Runtime::new().unwrap();
-/// let ended = runtime.block_on(Root::new().run(async {
-///     sc_tokio::spawn(std::future::pending::<()>()); // ends with the program
-///     7
-/// }));
-/// assert_eq!(ended.left_behind().len(), 1);
-/// assert_eq!(ended.into_value(), 7);
-/// ```
-#[derive(Debug, Default)]
-#[must_use = "a root does nothing unless run"]
-pub struct Root {
-    /// Waits a moment for tasks that are about to end before it calls them left behind.
-    patient: bool,
-}
-
-impl Root {
-    /// A root with default settings.
-    pub const fn new() -> Self {
-        Self { patient: false }
-    }
-
-    /// Runs `main` as the body of the root scope of the current runtime.
-    ///
-    /// # Panics
-    ///
-    /// Goes on with a panic of `main`, after everything is joined. Outside a Tokio runtime. If it
-    /// was carried out of the frame that polled it first, so that it was cancelled without a value.
-    #[track_caller]
-    pub fn run<F: Future>(self, main: F) -> impl Future<Output = RootEnd<F::Output>> {
-        let patient = self.patient;
-        let kept = Arc::new(OnceLock::new());
-        let keep = Arc::clone(&kept);
-        let scope = NurseryBuilder::new(async move {
-            let nursery = Nursery::<Infallible>::open();
-            let node = Arc::clone(nursery.node());
-            let _ = keep.set(Arc::clone(&node));
-            let _registered = Registered::new(id_of(node.runtime()), &node);
-            let body = async {
-                let value = main.await;
-                node.books().failed_late = Some(Vec::new());
-                let left = left_behind(&node, patient).await;
-                node.cancel(CancelRequest::because(Reason::MainReturned));
-                Ok((value, left))
-            };
-            drive(&nursery, body).await
-        });
-        let scope = scope.rooted().named("root").policy(Supervise).outcome();
-        async move {
-            match end(scope.await) {
-                Ok(ended) => {
-                    let late = kept.get().and_then(|node: &Arc<Node>| node.books().failed_late.take());
-                    RootEnd { late: late.unwrap_or_default(), ..ended }
-                }
-                // The scope around this root is cancelled, and about to drop the frame that awaits us.
-                Err(cancelled) if cancelled.is_inherited() => std::future::pending().await,
-                Err(cancelled) => {
-                    panic!("a root was carried out of the frame that opened it, and awaited there: {cancelled}")
-                }
-            }
-        }
-    }
-}
-
-/// Takes a root's outcome apart: failures of its tasks go to the hook, its own panic goes on.
-///
-/// # Errors
-///
-/// If it was cancelled before its body gave a value.
-fn end<T>(outcome: Outcome<(T, Vec<&'static Location<'static>>), Infallible>) -> Result<RootEnd<T>, Cancelled> {
-    let cancelled = outcome.cancelled().cloned();
-    let origin = cancelled.as_ref().map(|cancelled| cancelled.origin().clone());
-    let members = outcome.report().failed_members.clone();
-    let report = outcome.report().clone();
-    let failed = outcome.kind() == OutcomeKind::Failed;
-    let (value, failures) = outcome.into_parts();
-    let mut failures = failures.into_iter();
-    let primary = if failed { failures.next() } else { None };
-    for (member, failure) in members.into_iter().skip(usize::from(failed)).zip(failures) {
-        if let Some(origin) = &origin {
-            let failure = failure.map(|never| -> BoxedError { match never {} });
-            crate::hook::unhandled(origin, FailureRecord { member, failure });
-        }
-    }
-    match (primary, value, cancelled) {
-        (Some(Failure::Panic(panic)), ..) => panic.resume(),
-        (_, Some((value, left)), _) => Ok(RootEnd { value, left, late: Vec::new(), report }),
-        (_, None, Some(cancelled)) => Err(cancelled),
-        (_, None, None) => unreachable!("a scope without a value has failed or was cancelled"),
-    }
-}
-
-/// Where the tasks that outlive the main function were spawned. Those that are about to end, since
-/// whatever they waited for has happened, are given a chance to.
-async fn left_behind(node: &Arc<Node>, patient: bool) -> Vec<&'static Location<'static>> {
-    let nothing_lives = || node.living_children() == 0 && node.places().is_empty();
-    for _ in 0..32 {
-        if nothing_lives() {
-            break;
-        }
-        ambient::yield_now().await;
-    }
-    // On another thread such a task may need a moment of real time, which a thread can wait for
-    // without the runtime's timer.
-    for _ in 0..if patient { 20 } else { 0 } {
-        if nothing_lives() {
-            break;
-        }
-        let _ = rt::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await;
-    }
-    node.places()
-}
-
-/// How a root ended.
-#[derive(Debug)]
-pub struct RootEnd<T> {
-    value: T,
-    left: Vec<&'static Location<'static>>,
-    late: Vec<String>,
-    report: sc_core::Report,
-}
-
-impl<T> RootEnd<T> {
-    /// What the main future returned.
-    pub fn value(&self) -> &T {
-        &self.value
-    }
-
-    /// What the main future returned, owned.
-    pub fn into_value(self) -> T {
-        self.value
-    }
-
-    /// Where the tasks were spawned, and the scopes opened on tasks of Tokio's own, that were still alive when the main future returned, and were
-    /// then cancelled and joined.
-    pub fn left_behind(&self) -> &[&'static Location<'static>] {
-        &self.left
-    }
-
-    /// The panics of tasks after the main future had returned, when nobody was left to read their handles: who, and the message.
-    /// At most [`FAILURES_KEPT`](crate::FAILURES_KEPT); the failure hook is told of them, too.
-    pub fn failed_late(&self) -> &[String] {
-        &self.late
-    }
-
-    /// Counts and durations.
-    pub const fn report(&self) -> &sc_core::Report {
-        &self.report
-    }
-}
-
-/// What `#[sc_tokio::main]` expands to.
-#[doc(hidden)]
-pub async fn run_main<R, F: Future<Output = R>>(main: F) -> R {
-    Root::new().run(main).await.into_value()
-}
-
-/// What `#[sc_tokio::test]` expands to.
-///
-/// # Panics
-///
-/// If the test left tasks behind, or one of them panicked when its body was done.
-#[doc(hidden)]
-pub async fn run_test<R, F: Future<Output = R>>(test: F) -> R {
-    let ended = Root { patient: true }.run(test).await;
-    let left = ended.left_behind();
-    let places: Vec<_> = left.iter().map(ToString::to_string).collect();
-    assert!(left.is_empty(), "the test left {} tasks behind, spawned at:\n  {}", left.len(), places.join("\n  "));
-    let late = ended.failed_late();
-    assert!(
-        late.is_empty(),
-        "{} tasks failed when the body of the test was done:\n  {}",
-        late.len(),
-        late.join("\n  ")
-    );
-    ended.into_value()
 }
 
 /// The root of the current runtime, to spawn work that outlives the scope it is started in; see
@@ -368,17 +176,16 @@ impl RootHandle {
         ambient::spawn_into(&node, future, place)
     }
 
-    /// Begins the shutdown of the program: [`shutting_down`](crate::shutting_down) resolves, and children that were started
-    /// [`until_shutdown`](crate::TaskBuilder::until_shutdown) are stopped. Not a cancellation: everything else goes on, and the
-    /// program ends when its main function returns. Calling it again changes nothing.
+    /// Begins the shutdown of the program, as its first signal does; see [`Root`](crate::Root) for what follows. Calling it
+    /// again changes nothing.
     ///
-    /// Nobody calls it but the program: listening for signals, and a bound on how long the rest may take, are not part of
-    /// this crate yet.
+    /// For programs that learn in another way than by a signal that they are to end: from an operator's request, a service
+    /// manager, a lost lease.
     ///
     /// # Panics
     ///
-    /// If the root is not one that the program opened with [`Root`] or `#[sc_tokio::main]`: without one there is no
-    /// program that could shut down.
+    /// If the root is not one that the program opened with [`Root`](crate::Root) or `#[sc_tokio::main]`: without one there is
+    /// no program that could shut down.
     ///
     /// # Examples
     ///
@@ -386,18 +193,39 @@ impl RootHandle {
     /// #[sc_tokio::main(flavor = "current_thread")]
     /// async fn main() {
     ///     let root = sc_tokio::root();
-    ///     sc_tokio::spawn(async move { root.begin_shutdown() }); // as a signal's handler would
+    ///     sc_tokio::spawn(async move { root.begin_shutdown() }); // as a signal would
     ///     sc_tokio::shutting_down().await;
     ///     assert!(sc_tokio::is_shutting_down());
     /// }
     /// ```
     #[track_caller]
     pub fn begin_shutdown(&self) {
-        assert!(
-            !self.node.is_root(),
-            "this runtime has no root that could shut down; run the program with `#[sc_tokio::main]` or `Root::run`"
-        );
+        self.assert_explicit();
         self.node.begin_shutdown();
+    }
+
+    /// Goes to the last phase of the shutdown at once, as the second signal does: what runs is cancelled with
+    /// [`Reason::Shutdown`](crate::Reason::Shutdown). Begins the shutdown, if nobody has. Called in the last phase, as a third signal, it ends
+    /// the wait for what does not stop.
+    ///
+    /// # Panics
+    ///
+    /// As [`begin_shutdown`](Self::begin_shutdown).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    /// let ended = runtime.block_on(sc_tokio::Root::new().run(async {
+    ///     sc_tokio::root().hurry_shutdown();
+    ///     std::future::pending::<()>().await
+    /// }));
+    /// assert!(!ended.is_clean());
+    /// ```
+    #[track_caller]
+    pub fn hurry_shutdown(&self) {
+        self.assert_explicit();
+        self.node.hurry_shutdown();
     }
 
     /// Whether the shutdown has begun.
@@ -413,6 +241,14 @@ impl RootHandle {
     /// Whether nothing belongs to the root.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    #[track_caller]
+    fn assert_explicit(&self) {
+        assert!(
+            !self.node.is_root(),
+            "this runtime has no root that could shut down; run the program with `#[sc_tokio::main]` or `Root::run`"
+        );
     }
 }
 

@@ -11,11 +11,13 @@ use sc_core::{CancelRequest, ChildKind, Deadline, Reason, ScopeEnd, ScopeId};
 
 use crate::cancellation::{Cancellation, Canceller};
 use crate::child::{
-    Admitted, Attributes, BlockingCx, Child, ChildOutput, ChildTask, FinalizerOutput, Gone, Membership, TaskBuilder,
+    Admitted, Attributes, BlockingCx, Child, ChildOutput, ChildTask, FinalizerOutput, Gone, Life, TaskBuilder,
 };
+use crate::frame::Ambient;
 use crate::hold::Hold;
 use crate::node::{Node, REFUSING};
 use crate::rt::{self, CancellationToken, Instant, JoinHandle};
+use crate::values;
 
 /// A scope: spawns children, cancels them, knows its deadline.
 ///
@@ -239,7 +241,12 @@ impl<E: Debug + Send + 'static> Scope<E> {
         F::Output: ChildOutput<E>,
         <F::Output as ChildOutput<E>>::Value: Send + 'static,
     {
-        self.spawn_child(future, Attributes::at(Location::caller()))
+        let place = Location::caller();
+        let Some(life) = self.node.admit_plain(place) else {
+            return self.spawn_child(future, Attributes::at(place));
+        };
+        let id = life.id();
+        Child::task(self, id, ChildKind::LINKED, place, rt::spawn(ChildTask::<F, E>::of(life, future)))
     }
 
     /// Spawns a child that can spawn siblings: it gets the scope by reference.
@@ -364,9 +371,9 @@ impl<E: Debug + Send + 'static> Scope<E> {
         };
         let task = if kind.daemon {
             drop(hold);
-            start_task(future, attributes.admitted(&self.node, Arc::clone(&self.node), id, seen))
+            start_task(future, attributes.admitted(&self.node, Ambient::Plain(Arc::clone(&self.node)), id, seen))
         } else {
-            start_task(future, attributes.admitted(&self.node, hold, id, seen))
+            start_task(future, attributes.admitted(&self.node, Ambient::Counted(hold), id, seen))
         };
         Child::task(self, id, kind, place, task)
     }
@@ -408,31 +415,57 @@ impl<E: Debug + Send + 'static> Scope<E> {
             crate::child::spawn_blocking(
                 self,
                 closure,
-                attributes.admitted(&self.node, Arc::clone(&self.node), id, seen),
+                attributes.admitted(&self.node, Ambient::Plain(Arc::clone(&self.node)), id, seen),
             )
         } else {
-            crate::child::spawn_blocking(self, closure, attributes.admitted(&self.node, hold, id, seen))
+            crate::child::spawn_blocking(
+                self,
+                closure,
+                attributes.admitted(&self.node, Ambient::Counted(hold), id, seen),
+            )
         }
     }
 }
 
 /// Starts the task of a parallel child.
 #[track_caller]
-pub(crate) fn start_task<F, E, M>(
+pub(crate) fn start_task<F, E>(
     future: F,
-    admitted: Admitted<M>,
+    admitted: Admitted,
 ) -> JoinHandle<Result<<F::Output as ChildOutput<E>>::Value, Gone>>
 where
     F: Future + Send + 'static,
     F::Output: ChildOutput<E>,
     <F::Output as ChildOutput<E>>::Value: Send + 'static,
     E: Debug + Send + 'static,
-    M: Membership + Send + 'static,
 {
-    rt::spawn(ChildTask::<F, E, M>::new(admitted, future))
+    rt::spawn(ChildTask::<F, E>::new(admitted, future))
 }
 
 impl Node {
+    /// Admits a child that has nothing but its code, as most have: the way for all, without what the others need.
+    /// `None` if it is to take that one, in which it may be refused.
+    #[inline]
+    fn admit_plain(&self, place: &'static Location<'static>) -> Option<Life> {
+        if self.needs_attributes() {
+            return None;
+        }
+        let hold = self.hold()?;
+        let seen = self.word();
+        if seen & REFUSING != 0 {
+            return None;
+        }
+        let id = self.next_child();
+        self.expect_claim(id, ChildKind::LINKED);
+        Some(Life::plain(Ambient::Counted(hold), id, seen, place))
+    }
+
+    /// Whether even a child without attributes of its own has some.
+    #[inline]
+    pub(crate) fn needs_attributes(&self) -> bool {
+        self.limit().is_some() || values::is_in_use()
+    }
+
     /// Admits a child. The hold that is returned keeps a daemon's scope from closing meanwhile.
     #[inline]
     pub(crate) fn admit(&self, attributes: &Attributes) -> Option<(Hold, u64, u64)> {

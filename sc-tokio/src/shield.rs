@@ -131,8 +131,8 @@ where
         }
         Err(_) => {
             // The time is over: from here on the child stops as any other.
-            if let Some(Opener { node, who: Who::Child { id, .. }, .. }) = frame::current() {
-                node.unshield(id, None, Wake::Nobody);
+            if let Some(Opener { node, who, .. }) = frame::current().filter(|here| here.who != Who::BODY) {
+                node.unshield(who.member(), None, Wake::Nobody);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The beginning of a program's shutdown, which is not yet a cancellation.
 //!
 //! The latch is on the program's root. Children that are to go first are listed there, from their admission to their end.
+//! Who takes the root from here to its end is `program/phases.rs`.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -21,8 +22,25 @@ pub(crate) struct Latch(Option<Box<Listed>>);
 #[derive(Debug, Default)]
 struct Listed {
     begun: bool,
+    /// What begins the shutdown does not begin the drain yet.
+    delayed: bool,
+    /// The drain has begun: who is on the list is stopped.
+    draining: bool,
+    /// How often somebody has asked to go to the next phase.
+    hurried: u32,
     next: u64,
     children: BTreeMap<u64, Target>,
+}
+
+impl Latch {
+    fn listed(&mut self) -> &mut Listed {
+        self.0.get_or_insert_default()
+    }
+
+    /// Has some time pass between the beginning of the shutdown and that of the drain.
+    pub(crate) fn delay(&mut self) {
+        self.listed().delayed = true;
+    }
 }
 
 /// A child that is to be stopped.
@@ -56,14 +74,14 @@ impl Drop for Enlisted {
     }
 }
 
-/// Has the child stopped when the program begins to shut down; at once, if that has begun.
+/// Has the child stopped when the program's drain begins; at once, if it has.
 pub(crate) fn enlist(node: &Arc<Node>, id: u64, daemon: bool) -> Option<Enlisted> {
     let root = root::explicit(node.runtime())?;
     let target = Target { node: Arc::downgrade(node), id, daemon };
     let ticket = {
         let mut books = root.books();
-        let listed = books.latch.0.get_or_insert_default();
-        if listed.begun {
+        let listed = books.latch.listed();
+        if listed.draining {
             None
         } else {
             listed.next += 1;
@@ -83,12 +101,27 @@ pub(crate) fn enlist(node: &Arc<Node>, id: u64, daemon: bool) -> Option<Enlisted
 }
 
 impl Node {
-    /// Begins the shutdown of a root.
-    pub(crate) fn begin_shutdown(&self) {
+    /// Begins the shutdown of a root, and its drain, unless that comes later.
+    pub(crate) fn begin_shutdown(self: &Arc<Self>) {
+        let (waiters, delayed) = {
+            let mut books = self.books();
+            let listed = books.latch.listed();
+            listed.begun = true;
+            let delayed = listed.delayed;
+            (books.waiters.take(), delayed)
+        };
+        crate::wake::wake_all(waiters);
+        if !delayed {
+            self.begin_drain();
+        }
+    }
+
+    /// Stops those who run until then.
+    pub(crate) fn begin_drain(self: &Arc<Self>) {
         let (targets, waiters) = {
             let mut books = self.books();
-            let listed = books.latch.0.get_or_insert_default();
-            listed.begun = true;
+            let listed = books.latch.listed();
+            listed.draining = true;
             let targets: Vec<_> = std::mem::take(&mut listed.children).into_values().collect();
             (targets, books.waiters.take())
         };
@@ -103,8 +136,29 @@ impl Node {
         }
     }
 
+    /// Ends the phase in which a root's shutdown is; begins one if there is none.
+    pub(crate) fn hurry_shutdown(self: &Arc<Self>) {
+        self.begin_shutdown();
+        let waiters = {
+            let mut books = self.books();
+            let listed = books.latch.listed();
+            listed.hurried = listed.hurried.saturating_add(1);
+            books.waiters.take()
+        };
+        crate::wake::wake_all(waiters);
+    }
+
     pub(crate) fn is_shutting_down(&self) -> bool {
         self.books().latch.0.as_ref().is_some_and(|listed| listed.begun)
+    }
+
+    pub(crate) fn has_begun_to_drain(&self) -> bool {
+        self.books().latch.0.as_ref().is_some_and(|listed| listed.draining)
+    }
+
+    /// How often somebody has asked to go to the next phase.
+    pub(crate) fn hurried(&self) -> u32 {
+        self.books().latch.0.as_ref().map_or(0, |listed| listed.hurried)
     }
 }
 
@@ -112,8 +166,9 @@ fn current() -> Option<Arc<Node>> {
     root::explicit(&Handle::try_current().ok()?)
 }
 
-/// Whether the program has begun to shut down: [`RootHandle::begin_shutdown`](crate::RootHandle::begin_shutdown) was
-/// called on the root of the current runtime. `false` without a [`Root`](crate::Root), and outside a runtime.
+/// Whether the program has begun to shut down: a signal came, or
+/// [`RootHandle::begin_shutdown`](crate::RootHandle::begin_shutdown) was called. The answer to a readiness probe is its
+/// opposite. `false` without a [`Root`](crate::Root), and outside a runtime.
 ///
 /// A shutdown that has begun is not a cancellation: what runs may finish. See [`shutting_down`].
 pub fn is_shutting_down() -> bool {
@@ -122,9 +177,11 @@ pub fn is_shutting_down() -> bool {
 
 /// Resolves when the program begins to shut down; at once, if it has. Without a [`Root`](crate::Root): never.
 ///
-/// For code that takes on no more work then, and finishes what it has. A child that is simply to stop is started
-/// with [`until_shutdown`](crate::TaskBuilder::until_shutdown). The idea of a shutdown that comes before the cancellation is
-/// that of the graceful-shutdown crates, and of a pod's termination: first no new work, then an end.
+/// This is the moment to say "not ready". Work that still comes is to be taken on until the drain begins
+/// ([`drain_begins`]); that is the same moment unless the program has a [`pre_drain`](crate::Root::pre_drain) delay. A child that is
+/// simply to stop is started with [`until_shutdown`](crate::TaskBuilder::until_shutdown). The idea of a shutdown that
+/// comes before the cancellation is that of the graceful-shutdown crates, and of a pod's termination: first no new
+/// work, then an end.
 ///
 /// # Cancel safety
 ///
@@ -147,36 +204,69 @@ pub fn is_shutting_down() -> bool {
 ///         }
 ///     });
 ///     work.send(7).await.unwrap();
-///     sc_tokio::root().begin_shutdown(); // by whoever listens for signals
+///     sc_tokio::root().begin_shutdown(); // as SIGTERM does
 ///     assert_eq!(server.await.unwrap(), 7);
 /// }
 /// ```
 pub async fn shutting_down() {
+    reached(Node::is_shutting_down).await;
+}
+
+/// Resolves when the drain of the program's shutdown begins: no new work is to be taken on from now on. At once, if it has
+/// begun. Without a [`Root`](crate::Root): never.
+///
+/// For servers that take a future to stop at, as axum's `with_graceful_shutdown` does. It comes
+/// [`pre_drain`](crate::Root::pre_drain) after [`shutting_down`]; without such a delay, together with it.
+///
+/// # Cancel safety
+///
+/// Cancel safe: nothing is lost by dropping it.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// #[sc_tokio::main(flavor = "current_thread", start_paused = true, pre_drain = Duration::from_secs(5))]
+/// async fn main() {
+///     let began = tokio::time::Instant::now();
+///     sc_tokio::root().begin_shutdown();
+///     sc_tokio::shutting_down().await; // not ready, and still serving
+///     sc_tokio::drain_begins().await;
+///     assert_eq!(began.elapsed(), Duration::from_secs(5));
+/// }
+/// ```
+pub async fn drain_begins() {
+    reached(Node::has_begun_to_drain).await;
+}
+
+async fn reached(has_come: fn(&Node) -> bool) {
     match current() {
-        Some(root) => Begun { root, waiting: Waiting::default() }.await,
+        Some(root) => Reached { root, has_come, waiting: Waiting::default() }.await,
         None => std::future::pending().await,
     }
 }
 
-struct Begun {
+struct Reached {
     root: Arc<Node>,
+    has_come: fn(&Node) -> bool,
     waiting: Waiting,
 }
 
-impl Future for Begun {
+impl Future for Reached {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { root, waiting } = self.get_mut();
-        if !root.is_shutting_down() {
+        let Self { root, has_come, waiting } = self.get_mut();
+        if !has_come(root) {
             waiting.wait(root, cx);
         }
-        // It may have begun before we were on the list.
-        if root.is_shutting_down() { Poll::Ready(()) } else { Poll::Pending }
+        // It may have come before we were on the list.
+        if has_come(root) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
-impl Drop for Begun {
+impl Drop for Reached {
     fn drop(&mut self) {
         self.waiting.leave(&self.root);
     }
@@ -211,6 +301,6 @@ mod tests {
             program.await?;
             Ok::<_, Cancelled>(listed())
         };
-        assert_eq!(Root::new().run(program).await.into_value().unwrap(), 0);
+        assert_eq!(Root::new().run(program).await.into_value().unwrap().unwrap(), 0);
     }
 }

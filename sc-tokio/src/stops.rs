@@ -7,6 +7,7 @@ use std::time::Duration;
 use sc_core::{CancelRequest, Cancelled, Reason};
 
 use crate::books::Books;
+use crate::lazy::Lazy;
 use crate::node::Node;
 use crate::rt::{AbortHandle, Instant};
 use crate::shield::Shielded;
@@ -53,7 +54,10 @@ const BATCHES_KEPT: usize = 64;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Stops {
+pub(crate) struct Stops(Lazy<Stopped>);
+
+#[derive(Debug, Default)]
+struct Stopped {
     single: BTreeMap<u64, Stop>,
     batches: Vec<Batch>,
     sweep_at: usize,
@@ -73,23 +77,24 @@ pub(crate) struct Told {
 impl Stops {
     /// The first to tell it wins (P6). Gives back whether its grace is over, and what is to be dropped without the lock.
     pub(crate) fn one(&mut self, id: u64, mut stop: Stop) -> (bool, Option<Stop>) {
-        if let Some(earlier) = self.single.get_mut(&id) {
+        let Stopped { single, batches, sweep_at } = self.0.make();
+        if let Some(earlier) = single.get_mut(&id) {
             if earlier.task.is_none() {
                 earlier.task = stop.task.take();
             }
             return (earlier.due, Some(stop));
         }
-        if let Some(batch) = self.batches.iter().find(|batch| batch.tells(id, false)) {
+        if let Some(batch) = batches.iter().find(|batch| batch.tells(id, false)) {
             return (batch.due, Some(stop));
         }
         // An entry goes with its child's exit. The rare one that came too late for that is swept,
         // in proportion to what is there (P11).
-        if self.single.len() >= self.sweep_at.max(16) {
-            self.single.retain(|_, stop| !stop.task.as_ref().is_some_and(AbortHandle::is_finished));
-            self.sweep_at = self.single.len() * 2;
+        if single.len() >= (*sweep_at).max(16) {
+            single.retain(|_, stop| !stop.task.as_ref().is_some_and(AbortHandle::is_finished));
+            *sweep_at = single.len() * 2;
         }
         let due = stop.due;
-        self.single.insert(id, stop);
+        single.insert(id, stop);
         (due, None)
     }
 
@@ -103,50 +108,56 @@ impl Stops {
     ) -> Option<Batch> {
         let (at, due) = (since.checked_add(grace), grace.is_zero());
         let batch = Batch { below, only_daemons, except, cancelled, since, at, due };
-        if self.batches.last().is_some_and(|last| last.below == below && last.only_daemons <= only_daemons) {
+        let Stopped { batches, .. } = self.0.make();
+        if batches.last().is_some_and(|last| last.below == below && last.only_daemons <= only_daemons) {
             // Nobody came since: they have been told, and the first reason wins (P6).
             return Some(batch);
         }
-        self.batches.push(batch);
+        batches.push(batch);
         // Later ones cover those of earlier ones, with another reason; that is what bounds the list.
-        (self.batches.len() > BATCHES_KEPT).then(|| self.batches.remove(0))
+        (batches.len() > BATCHES_KEPT).then(|| batches.remove(0))
     }
 
     pub(crate) fn told(&self, id: u64, is_daemon: bool) -> Option<Told> {
-        if let Some(stop) = self.single.get(&id) {
+        let Stopped { single, batches, .. } = self.0.get()?;
+        if let Some(stop) = single.get(&id) {
             return Some(Told { cancelled: stop.cancelled.clone(), since: stop.since, due: stop.due, at: stop.at });
         }
         // In the order they were told: the first that a child was present at is the one it obeys.
-        let batch = self.batches.iter().find(|batch| batch.tells(id, is_daemon))?;
+        let batch = batches.iter().find(|batch| batch.tells(id, is_daemon))?;
         Some(Told { cancelled: batch.cancelled.clone(), since: batch.since, due: batch.due, at: batch.at })
     }
 
     /// The child has ended. Gives back what is to be dropped without the lock.
     pub(crate) fn ended(&mut self, id: u64) -> Option<Stop> {
-        self.single.remove(&id)
+        self.0.get_mut()?.single.remove(&id)
     }
 
     #[cfg(all(test, not(sc_shuttle)))]
     pub(crate) fn has_any(&self) -> bool {
-        !self.single.is_empty()
+        self.0.get().is_some_and(|stops| !stops.single.is_empty())
     }
 
     /// Whether the child's task is aborted, so that nothing it does from here on comes to its end.
     pub(crate) fn is_aborted(&self, id: u64) -> bool {
-        self.single.get(&id).is_some_and(|stop| stop.aborted)
+        self.0.get().and_then(|stops| stops.single.get(&id)).is_some_and(|stop| stop.aborted)
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
-        let single = self.single.values().filter(|stop| !stop.due).filter_map(|stop| stop.at);
-        let batches = self.batches.iter().filter(|batch| !batch.due).filter_map(|batch| batch.at);
+        let Stopped { single, batches, .. } = self.0.get()?;
+        let single = single.values().filter(|stop| !stop.due).filter_map(|stop| stop.at);
+        let batches = batches.iter().filter(|batch| !batch.due).filter_map(|batch| batch.at);
         single.chain(batches).min()
     }
 
     /// Ends every grace at once. Gives the tasks to abort; all who wait have to look.
     pub(crate) fn expire(&mut self, shielded: &Shielded) -> Vec<AbortHandle> {
-        self.batches.iter_mut().for_each(|batch| batch.due = true);
+        let Some(Stopped { single, batches, .. }) = self.0.get_mut() else { return Vec::new() };
+        for batch in &mut *batches {
+            batch.due = true;
+        }
         let mut aborts = Vec::new();
-        for (id, stop) in self.single.iter_mut().filter(|(_, stop)| !stop.due) {
+        for (id, stop) in single.iter_mut().filter(|(_, stop)| !stop.due) {
             stop.due = true;
             stop.aborted = stop.aborts && !shielded.has(*id);
             aborts.extend(stop.task.clone().filter(|_| stop.aborted));
@@ -157,16 +168,17 @@ impl Stops {
     /// Marks what is due. Gives the tasks to abort, and whether all who wait have to look.
     pub(crate) fn tick(&mut self, now: Instant, shielded: &Shielded) -> (Vec<AbortHandle>, bool) {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let Some(Stopped { single, batches, .. }) = self.0.get_mut() else { return (Vec::new(), false) };
         let mut aborts = Vec::new();
         let mut look = false;
-        for (id, stop) in self.single.iter_mut().filter(|(_, stop)| !stop.due && is_due(stop.at)) {
+        for (id, stop) in single.iter_mut().filter(|(_, stop)| !stop.due && is_due(stop.at)) {
             stop.due = true;
             // Its wrapper drops it once its shields are gone; an abort would be for good.
             stop.aborted = stop.aborts && !shielded.has(*id);
             look |= !stop.aborted;
             aborts.extend(stop.task.clone().filter(|_| stop.aborted));
         }
-        for batch in self.batches.iter_mut().filter(|batch| !batch.due && is_due(batch.at)) {
+        for batch in batches.iter_mut().filter(|batch| !batch.due && is_due(batch.at)) {
             batch.due = true;
             look = true;
         }

@@ -62,8 +62,12 @@ impl Books {
 
     /// Whether the end needs nobody to carry it: nothing to wait for and no user code to run.
     pub(crate) fn is_idle(&self) -> bool {
-        let busy = self.stepping || self.judging || self.has_finalizers();
-        self.released && self.parked.is_empty() && self.scope.daemons() == 0 && !busy
+        self.released && self.scope.daemons() == 0 && self.has_nothing_to_do()
+    }
+
+    /// Whether there is no output to drop, and no user code to run.
+    pub(crate) fn has_nothing_to_do(&self) -> bool {
+        self.parked.is_empty() && !self.stepping && !self.judging && !self.has_finalizers()
     }
 
     /// Once the scope is adopted, its driver has nothing to say any more.

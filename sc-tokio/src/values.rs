@@ -276,7 +276,13 @@ thread_local! {
 /// empty set is kept, lest the child sees what is bound around whoever happens to poll it.
 #[inline]
 pub(crate) fn inherited() -> Option<Values> {
-    if IN_USE.load(Ordering::Relaxed) { Some(Values::current()) } else { None }
+    if is_in_use() { Some(Values::current()) } else { None }
+}
+
+/// Whether anything was ever bound.
+#[inline]
+pub(crate) fn is_in_use() -> bool {
+    IN_USE.load(Ordering::Relaxed)
 }
 
 impl Values {
@@ -401,9 +407,11 @@ impl<F: Future> Future for Within<F> {
 #[cfg(all(test, not(sc_shuttle)))]
 mod tests {
     use std::panic::Location;
+    use std::sync::Arc;
 
     use super::{IN_USE, inherited};
     use crate::child::Attributes;
+    use crate::frame::Ambient;
     use crate::{Cancelled, scope};
 
     scope_local! { static VALUE: u8 }
@@ -412,7 +420,8 @@ mod tests {
     #[tokio::test]
     async fn until_a_value_is_bound_a_child_has_nothing_to_keep() {
         let ended: Result<(), Cancelled> = scope(async |s| {
-            let admit = || Attributes::at(Location::caller()).admitted(s.node(), (), 0, 0);
+            let admit =
+                || Attributes::at(Location::caller()).admitted(s.node(), Ambient::Plain(Arc::clone(s.node())), 0, 0);
             assert!(admit().extra.is_none() && inherited().is_none());
             assert!(VALUE.try_get().is_err());
             assert!(!IN_USE.load(std::sync::atomic::Ordering::Relaxed));

@@ -29,13 +29,18 @@ enum Change {
 /// are woken who may look into them, then user code runs.
 #[derive(Default)]
 #[must_use]
-pub(crate) struct Work(Option<Box<Todo>>);
+pub(crate) struct Work {
+    /// The place of a scope that has closed: what most work consists of, if there is any.
+    closed: Option<Parent>,
+    todo: Option<Box<Todo>>,
+}
 
 /// Boxed, since most changes mean nothing for anybody else: then there is nothing to make, to look
 /// through or to drop.
 #[derive(Default)]
 struct Todo {
     below: VecDeque<(Arc<Node>, Change)>,
+    /// Further ones.
     closed: Vec<Parent>,
     tokens: Vec<CancellationToken>,
     /// Shields whose time runs: in whose books, around whom, which, until when.
@@ -53,7 +58,7 @@ struct Todo {
 
 impl Work {
     fn todo(&mut self) -> &mut Todo {
-        self.0.get_or_insert_default()
+        self.todo.get_or_insert_default()
     }
 
     pub(crate) fn cancel_below(&mut self, node: &Arc<Node>, cancelled: &Cancelled, stop_at: Option<Instant>) {
@@ -76,8 +81,9 @@ impl Work {
     }
 
     pub(crate) fn closed(&mut self, parent: Option<Parent>) {
-        if let Some(parent) = parent {
-            self.todo().closed.push(parent);
+        let Some(parent) = parent else { return };
+        if let Some(another) = self.closed.replace(parent) {
+            self.todo().closed.push(another);
         }
     }
 
@@ -139,14 +145,15 @@ impl Work {
     pub(crate) fn run(mut self) {
         // In a loop: a tree of any depth is cancelled in constant stack (P11).
         loop {
-            while let Some((node, change)) = self.0.as_mut().and_then(|todo| todo.below.pop_front()) {
+            while let Some((node, change)) = self.todo.as_mut().and_then(|todo| todo.below.pop_front()) {
                 match change {
                     Change::Cancel(cancelled, stop_at) => node.inherit(&cancelled, stop_at, &mut self),
                     Change::Deadline(parent) => node.inherit_deadline(&parent, &mut self),
                     Change::Hasten(stop_at) => node.hasten(stop_at, &mut self),
                 }
             }
-            let Some(parent) = self.0.as_mut().and_then(|todo| todo.closed.pop()) else { break };
+            let parent = self.closed.take().or_else(|| self.todo.as_mut().and_then(|todo| todo.closed.pop()));
+            let Some(parent) = parent else { break };
             let entry = parent.node.books().nested.leave(parent.slot);
             drop(entry);
             if let Some(daemon) = parent.daemon {
@@ -154,7 +161,7 @@ impl Work {
             }
             drop(parent);
         }
-        if let Some(todo) = self.0 {
+        if let Some(todo) = self.todo {
             todo.run();
         }
     }

@@ -471,7 +471,7 @@ fn a_root_ends_its_tasks_when_main_returns_and_names_where_they_were_spawned() {
                 "done"
             })
             .await;
-        assert_eq!((*ended.value(), live.count()), ("done", 0));
+        assert_eq!((ended.value(), live.count()), (Some(&"done"), 0));
         assert_eq!(ended.left_behind().len(), 2);
         assert!(ended.left_behind().iter().all(|place| place.file().ends_with("ambient.rs")));
     });
@@ -488,6 +488,6 @@ fn a_root_survives_a_panicking_task_and_leaves_nothing_when_there_was_nothing() 
             })
             .await;
         assert!(ended.left_behind().is_empty());
-        assert_eq!(ended.into_value(), 3);
+        assert_eq!(ended.into_value(), Some(3));
     });
 }

@@ -4,7 +4,8 @@ use std::future::pending;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use sc_tokio::{Cancelled, nursery};
+use sc_tokio::{Cancelled, Supervise, nursery};
+use tokio::runtime::Builder;
 use tokio::task::yield_now;
 
 use crate::support::{Live, Watchdog};
@@ -59,6 +60,48 @@ fn what_an_aborted_shielded_task_started_is_waited_for() {
             .unwrap();
         });
         assert_eq!(live.count(), 0);
+    }
+}
+
+/// The handle says what Tokio's would say, and the scope is told all the same (P4).
+#[test]
+fn the_panic_of_an_aborted_tasks_destructor_is_in_the_handle_and_told_to_the_scope() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::panic_any(7_u32)
+        }
+    }
+    for by_scope in [false, true] {
+        for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+            let runtime = builder.enable_all().build().unwrap();
+            let mut handle = None;
+            let outcome = runtime.block_on(async {
+                let handle = &mut handle;
+                nursery!(<Supervise> async |n| -> Result<(), Cancelled> {
+                    let (up, is_up) = tokio::sync::oneshot::channel();
+                    let bomb = Bomb;
+                    let task = sc_tokio::spawn(async move {
+                        up.send(()).unwrap();
+                        pending::<()>().await;
+                        drop(bomb);
+                    });
+                    is_up.await.unwrap();
+                    if by_scope {
+                        n.cancel("stop");
+                    } else {
+                        task.abort();
+                    }
+                    *handle = Some(task);
+                    Ok(())
+                })
+                .outcome()
+                .await
+            });
+            assert_eq!(outcome.failures().len(), 1, "{outcome}");
+            let panicked = runtime.block_on(handle.unwrap()).unwrap_err();
+            assert_eq!(*panicked.into_panic().downcast::<u32>().unwrap(), 7);
+        }
     }
 }
 

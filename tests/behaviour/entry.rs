@@ -103,7 +103,8 @@ fn a_scope_on_a_task_of_tokios_own_is_below_the_programs_root() {
                 sc_tokio::tree().to_string()
             })
             .await;
-        assert!(ended.value().contains("connection"), "{}", ended.value());
+        let tree = ended.into_value().expect("the main future returned");
+        assert!(tree.contains("connection"), "{tree}");
         assert_eq!(live.count(), 0, "cancelled and joined with the root");
     });
 }

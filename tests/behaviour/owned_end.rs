@@ -468,7 +468,7 @@ fn a_forgotten_one_is_ended_with_its_parent() {
             settle().await;
             std::mem::forget((owned, attached));
         });
-        ended.await;
+        assert!(ended.await.is_clean());
         assert_eq!((live.count(), guards.count()), (0, 1), "joined; only the forgotten value is leaked");
     });
 }

@@ -351,7 +351,7 @@ fn the_tree_shows_it_with_its_name_its_place_and_its_children() {
                 yield_now().await; // until both have closed
             }
         });
-        ended.await;
+        assert!(ended.await.is_clean());
     });
 }
 

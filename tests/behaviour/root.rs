@@ -76,7 +76,7 @@ async fn a_root_inside_a_cancelled_scope_ends_with_it_and_panics_at_nobody() {
     let outcome = nursery!(async |n| -> Result<(), Cancelled> {
         let guard = live.one();
         let stop = n.canceller();
-        Root::new()
+        let _never = Root::new()
             .run(async move {
                 sc_tokio::spawn(async move {
                     let _guard = guard;
@@ -100,7 +100,7 @@ async fn a_root_inside_a_cancelled_scope_ends_with_it_and_panics_at_nobody() {
 async fn a_root_in_a_child_that_is_stopped_alone_ends_with_it_and_panics_at_nobody() {
     let outcome = nursery!(async |n| -> Result<(), Cancelled> {
         let child = n.spawn(async {
-            Root::new().run(pending::<()>()).await;
+            let _never = Root::new().run(pending::<()>()).await;
         });
         yield_now().await;
         child.cancel().await;
@@ -121,5 +121,5 @@ async fn a_root_carried_out_of_its_frame_says_so() {
         Ok(root)
     })
     .await;
-    carried.unwrap().await;
+    let _never = carried.unwrap().await;
 }

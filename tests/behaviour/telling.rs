@@ -219,13 +219,14 @@ fn every_failure_that_reaches_nobody_else_reaches_the_hook_once() {
     overflow_goes_to_the_hook(&runtime, &told);
     crate::joins::losses_go_to_the_hook(&runtime, &told);
     // What panics in a program's root is told when it happens.
-    runtime.block_on(sc_tokio::Root::new().run(async {
+    let ended = runtime.block_on(sc_tokio::Root::new().run(async {
         let before = told.lock().unwrap().len();
         let task = sc_tokio::spawn(async { panic!("in the root, for the hook") });
         assert!(task.await.unwrap_err().is_panic());
         assert_eq!(told.lock().unwrap().len(), before + 1);
         told.lock().unwrap().pop();
     }));
+    assert!(ended.is_clean());
     sc_tokio::reset_failure_hook();
     let told = told.lock().unwrap();
     assert_eq!(told.len(), 3, "{told:#?}");

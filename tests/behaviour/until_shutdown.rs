@@ -46,7 +46,7 @@ fn a_shutdown_stops_those_who_run_until_then_and_nobody_else() {
             assert_eq!(outcome.into_value(), Some("finished"));
             sc_tokio::shutting_down().await; // at once, from now on
         };
-        Root::new().run(shutdown).await.into_value();
+        Root::new().run(shutdown).await.into_value().unwrap();
         assert!(!sc_tokio::is_shutting_down(), "the root is gone, and its shutdown with it");
     });
 }
@@ -77,7 +77,7 @@ fn who_is_started_after_the_shutdown_began_never_runs() {
             .await;
             assert_eq!(outcome.kind(), OutcomeKind::Ok, "{outcome:?}");
         };
-        Root::new().run(late).await;
+        Root::new().run(late).await.into_value().unwrap();
     });
 }
 
@@ -97,7 +97,7 @@ async fn a_child_that_a_shutdown_stops_has_its_own_grace() {
         .grace(SECOND)
         .await
     };
-    Root::new().run(run).await.into_value().unwrap();
+    Root::new().run(run).await.into_value().unwrap().unwrap();
     assert_eq!(log.entries(), ["the scope's 1", "daemon 2", "its own 3"]);
     assert_eq!(start.elapsed(), 10 * SECOND);
 }
@@ -120,7 +120,7 @@ async fn a_scope_that_is_cancelled_already_keeps_its_reason() {
         .grace(2 * SECOND)
         .await
     };
-    assert!(Root::new().run(run).await.into_value().is_err());
+    assert!(Root::new().run(run).await.into_value().unwrap().is_err());
     assert_eq!(told.await, Ok(Reason::Requested));
 }
 
@@ -156,7 +156,7 @@ async fn who_is_started_late_by_a_sibling_is_dropped_at_the_end_of_its_grace() {
         .warn_after(Duration::MAX);
         let program = Root::new().run(program.into_future());
         let outcome = tokio::time::timeout(100 * SECOND, program).await.expect("it is dropped");
-        assert!(outcome.into_value().is_ok(), "a stop from inside is no failure");
+        assert!(outcome.into_value().unwrap().is_ok(), "a stop from inside is no failure");
         assert_eq!(started.elapsed(), 3 * SECOND, "own grace: {own}");
     }
 }

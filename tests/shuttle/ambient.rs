@@ -181,7 +181,7 @@ pub(crate) fn shutdown_against_spawn(seen: &Seen) {
             rival.await.unwrap();
             before
         };
-        Root::new().run(program).await.into_value()
+        Root::new().run(program).await.into_value().expect("nothing cuts it short")
     });
     seen.saw(match (before, polled.is_up()) {
         (true, _) => "stopped",

@@ -8,7 +8,8 @@ use std::future::pending;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use sc_bench::work::{self, Output};
+use sc_bench::subjects::{Subject, Threads};
+use sc_bench::work::{self, Output, Work};
 use sc_bench::{Row, Unit};
 use sc_tokio::{Cancelled, nursery};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
@@ -30,15 +31,11 @@ fn main() -> ExitCode {
         }
         finished = 10_000_000;
     }
-    let mut rows = vec![
-        allocations("ready, handles awaited", work::ready),
-        allocations("suspended once, handles awaited", work::suspended),
-    ];
+    let mut rows = allocations("ready", work::ready);
+    rows.extend(allocations("suspended once", work::suspended));
     rows.extend(parked());
     rows.push(kept(finished));
-    for row in rows {
-        println!("{}", row.to_line());
-    }
+    println!("{}", serde_json::to_string(&rows).expect("numbers and text"));
     ExitCode::SUCCESS
 }
 
@@ -60,48 +57,29 @@ fn per_child(total: i64, children: u32) -> f64 {
 
 // Allocations.
 
-fn allocations<F>(kind: &str, child: fn(u64) -> F) -> Row
-where
-    F: Future<Output = Output> + Send + 'static,
-{
-    let count = |run: &dyn Fn(&Runtime)| {
+fn allocations<F: Work>(kind: &str, child: fn(u64) -> F) -> Vec<Row> {
+    let count = |subject: Subject| {
         let runtime = runtime();
-        run(&runtime);
+        let run = || runtime.block_on(subject.run(CHILDREN, child));
+        run();
         let before = ALLOCATOR.stats();
-        run(&runtime);
+        run();
         let change = ALLOCATOR.stats() - before;
-        i64::try_from(change.allocations).expect("fewer than 2^63 allocations")
+        per_child(i64::try_from(change.allocations).expect("fewer than 2^63 allocations"), CHILDREN)
     };
-    let ours = count(&|runtime| runtime.block_on(structured(child)));
-    let bare = count(&|runtime| runtime.block_on(bare_tasks(child)));
-    let what = format!("allocations per child: {kind}");
-    // The scope's own few are in it: 0.001 are ten of them.
-    Row::exact(what, "tokio::spawn", per_child(ours - bare, CHILDREN), Unit::Allocations).target(0.01)
-}
-
-async fn structured<F>(child: fn(u64) -> F)
-where
-    F: Future<Output = Output> + Send + 'static,
-{
-    let sum = nursery!(async |n| -> Result<u64, Cancelled> {
-        let children: Vec<_> = (0..u64::from(CHILDREN)).map(|number| n.spawn(child(number))).collect();
-        let mut sum = 0;
-        for child in children {
-            sum += child.await;
+    let bare = count(Subject::Bare);
+    let row = |subject: Subject| {
+        let each = count(subject);
+        if subject.is_ours() && subject != Subject::Ambient {
+            // The scope's own few are in it: 0.001 are ten of them.
+            let beyond = each - bare;
+            Row::exact("allocations per child", subject.name(), "tokio::spawn", beyond, Unit::Allocations).target(0.01)
+        } else {
+            Row::exact("allocations per child", subject.name(), "", each, Unit::Allocations)
         }
-        Ok(sum)
-    });
-    black_box(sum.await.expect("no child fails"));
-}
-
-async fn bare_tasks<F>(child: fn(u64) -> F)
-where
-    F: Future<Output = Output> + Send + 'static,
-{
-    let tasks: Vec<_> = (0..u64::from(CHILDREN)).map(|number| tokio::spawn(child(number))).collect();
-    for task in tasks {
-        black_box(task.await.expect("no task panics").expect("no task fails"));
-    }
+    };
+    let able = |subject: &Subject| subject.unable(CHILDREN, Threads::One).is_none();
+    Subject::ALL.into_iter().filter(able).map(|subject| row(subject).kind(kind)).collect()
 }
 
 // Parked children.
@@ -157,10 +135,10 @@ fn parked() -> Vec<Row> {
     let count = u32::try_from(sizes.len()).expect("a handful");
     let average = sizes.iter().map(|(_, bytes)| bytes).sum::<f64>() / f64::from(count);
     let (at, worst) = sizes.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1)).expect("a handful");
-    let row = |what: String, bytes| Row::exact(what, "tokio::spawn", bytes, Unit::Bytes);
+    let row = |ours: String, bytes| Row::exact("bytes per parked child", ours, "tokio::spawn", bytes, Unit::Bytes);
     vec![
-        row("bytes per parked child: average over captures of 0 to 256 bytes".to_owned(), average).target(96.0),
-        row(format!("bytes per parked child: worst, with a capture of {at} bytes"), worst).target(192.0),
+        row("average over captures of 0 to 256 bytes".to_owned(), average).target(96.0),
+        row(format!("worst, with a capture of {at} bytes"), worst).target(192.0),
     ]
 }
 
@@ -187,6 +165,12 @@ fn kept(finished: u64) -> Row {
         end.await.expect("no child fails");
         grown
     });
-    let what = format!("memory kept by finished children: {finished}, 100 alive at a time");
-    Row::exact(what, "after the first 10000", per_child(bytes, 1), Unit::Bytes).target(0.0)
+    let row = Row::exact(
+        "memory kept by finished children",
+        "100 alive at a time",
+        "after the first 10000",
+        per_child(bytes, 1),
+        Unit::Bytes,
+    );
+    row.n(finished).target(0.0)
 }

@@ -27,7 +27,7 @@ impl<E> Scope<E> {
 
     /// Counts a child that was refused (P7). It makes a cancelled scope's work incomplete.
     pub fn note_refused(&mut self) {
-        self.report.refused += 1;
+        self.report_mut().refused += 1;
         self.cut_short |= self.cancelled.is_some();
     }
 
@@ -43,7 +43,7 @@ impl<E> Scope<E> {
     ) -> Effects<E> {
         let mut effects = Effects::none();
         let Exit { end, destructor, told } = exit;
-        let failures_before = self.child_failures;
+        let failures_before = self.failures.as_ref().map_or(0, |failures| failures.children);
         self.tally(&end, destructor.is_some());
         let runtime_ended = matches!(end, End::RuntimeEnded);
         // A daemon is stopped from inside, whoever ended the work it accompanied.
@@ -53,7 +53,8 @@ impl<E> Scope<E> {
             let queued = QueuedExit { id, member: member.clone(), failure: Some(failure), failures_before };
             self.place_failure(kind, told, queued, now, &mut effects);
         } else if self.watches_successes() && self.cancelled.is_none() && !kind.isolated {
-            self.to_judge.push_back(QueuedExit { id, member: member.clone(), failure: None, failures_before });
+            let queued = QueuedExit { id, member: member.clone(), failure: None, failures_before };
+            self.failures_mut().to_judge.push_back(queued);
             effects.judge = true;
         }
         for failure in failures {
@@ -73,7 +74,7 @@ impl<E> Scope<E> {
     /// takes no time.
     pub fn child_cut(&mut self) {
         debug_assert!(self.cancelled.is_some(), "children are cut by a cancellation");
-        self.report.cancelled += 1;
+        self.report_mut().cancelled += 1;
         self.cut_short = true;
     }
 
@@ -90,7 +91,7 @@ impl<E> Scope<E> {
         self.cut_short |= self.cancelled.is_some() && !kind.isolated && told != Told::FromInside;
         match self.judgement(kind, told) {
             Judgement::Ask => {
-                self.to_judge.push_back(exit);
+                self.failures_mut().to_judge.push_back(exit);
                 effects.judge = true;
             }
             judgement => {
@@ -161,10 +162,11 @@ impl<E> Scope<E> {
 
     /// What the handle of a failed child gets. Call it after the child's exit was reported.
     pub fn claim(&mut self, id: ChildId) -> Claim<E> {
-        if let Some(record) = self.claimable.remove(&id) {
+        let Some(failures) = self.failures.as_mut() else { return Claim::OwnedByScope };
+        if let Some(record) = failures.claimable.remove(&id) {
             return Claim::Failure(record.failure);
         }
-        if self.judging == Some(id) || self.to_judge.iter().any(|exit| exit.id == id) {
+        if failures.judging == Some(id) || failures.to_judge.iter().any(|exit| exit.id == id) {
             return Claim::Pending;
         }
         Claim::OwnedByScope
@@ -173,15 +175,18 @@ impl<E> Scope<E> {
     /// The child `id` has a handle that may claim its failure. To be called when the child is
     /// spawned, if [`handles_matter`](Self::handles_matter).
     pub fn expect_claim(&mut self, id: ChildId) {
-        self.handles.insert(id);
+        self.failures_mut().handles.insert(id);
     }
 
     /// The handle of a child is gone: a failure it left unread, or that the child will have, goes
     /// to the further failures.
     pub fn release(&mut self, id: ChildId) -> Effects<E> {
         let mut effects = Effects::none();
-        self.handles.remove(&id);
-        if let Some(record) = self.claimable.remove(&id) {
+        let unread = self.failures.as_mut().and_then(|failures| {
+            failures.handles.remove(&id);
+            failures.claimable.remove(&id)
+        });
+        if let Some(record) = unread {
             self.keep(record, &mut effects);
         }
         effects
@@ -197,9 +202,10 @@ impl<E> Scope<E> {
     /// The next exit to judge, in the order they happened. The binding asks the policy without the
     /// lock, one exit at a time, and reports with [`judged`](Self::judged).
     pub fn next_exit_to_judge(&mut self) -> Option<QueuedExit<E>> {
-        debug_assert!(self.judging.is_none(), "one judge at a time");
-        let exit = self.to_judge.pop_front()?;
-        self.judging = Some(exit.id);
+        let failures = self.failures.as_mut()?;
+        debug_assert!(failures.judging.is_none(), "one judge at a time");
+        let exit = failures.to_judge.pop_front()?;
+        failures.judging = Some(exit.id);
         Some(exit)
     }
 
@@ -207,7 +213,7 @@ impl<E> Scope<E> {
     pub fn judged(&mut self, exit: QueuedExit<E>, verdict: Result<Verdict, Panic>, now: Instant) -> Effects<E> {
         let mut effects = Effects::none();
         let QueuedExit { id, member, failure, .. } = exit;
-        self.judging = None;
+        self.failures_mut().judging = None;
         effects.settled = true;
         let record = failure.map(|failure| FailureRecord { member: member.clone(), failure });
         let verdict = verdict.unwrap_or_else(|panic| {
@@ -233,10 +239,11 @@ impl<E> Scope<E> {
 
     /// A failure that is not the scope's belongs to the handle, if there still is one.
     fn leave(&mut self, id: ChildId, record: FailureRecord<E>, effects: &mut Effects<E>) {
-        if self.handles.contains(&id) {
-            self.claimable.insert(id, record);
-        } else {
-            self.keep(record, effects);
+        match self.failures.as_mut().filter(|failures| failures.handles.contains(&id)) {
+            Some(failures) => {
+                failures.claimable.insert(id, record);
+            }
+            None => self.keep(record, effects),
         }
     }
 
@@ -271,22 +278,25 @@ impl<E> Scope<E> {
     }
 
     fn tally(&mut self, end: &End<E>, destructor_panicked: bool) {
+        if matches!(end, End::Value) && !destructor_panicked {
+            return;
+        }
+        let report = self.report_mut();
         let counter = match end {
-            _ if destructor_panicked => &mut self.report.panicked,
-            End::Value => return,
-            End::Failed(Failure::Panic(_)) => &mut self.report.panicked,
-            End::Failed(_) => &mut self.report.failed,
-            End::Cut | End::Stopped | End::AwaitedDead | End::RuntimeEnded => &mut self.report.cancelled,
+            _ if destructor_panicked => &mut report.panicked,
+            End::Failed(Failure::Panic(_)) => &mut report.panicked,
+            End::Failed(_) => &mut report.failed,
+            End::Value | End::Cut | End::Stopped | End::AwaitedDead | End::RuntimeEnded => &mut report.cancelled,
         };
         *counter += 1;
         if destructor_panicked || matches!(end, End::Failed(_)) {
-            self.child_failures += 1;
+            self.failures_mut().children += 1;
         }
     }
 
     /// A failure that needs no policy: decides, unless something decided before.
     fn fail(&mut self, record: FailureRecord<E>, now: Instant, effects: &mut Effects<E>) {
-        if self.cancelled.is_some() || self.log.has_primary() {
+        if self.cancelled.is_some() || self.has_primary() {
             self.keep(record, effects);
         } else {
             self.decide(record, Reason::ChildFailed, now, effects);
@@ -307,7 +317,7 @@ impl<E> Scope<E> {
             self.begin_cancel(reason, Detail { budget, ..detail }, now, effects);
             return;
         }
-        self.log.push_primary(record);
+        self.failures_mut().log.push_primary(record);
         self.begin_cancel(reason, detail, now, effects);
     }
 
@@ -316,7 +326,7 @@ impl<E> Scope<E> {
             // The outcome may have been taken already.
             effects.unkept.push(record);
         } else {
-            effects.unkept.extend(self.log.push(record));
+            effects.unkept.extend(self.failures_mut().log.push(record));
         }
     }
 }

@@ -32,8 +32,9 @@ pub struct Config {
     pub warn_after: Duration,
     /// The scope's own deadline.
     pub deadline: Option<crate::Deadline>,
-    /// The time of the first poll.
-    pub opened_at: Instant,
+    /// The time of the first poll, from which the report measures. `None`: nobody asks for the report, and none is made
+    /// of a scope in which nothing failed and nothing was cancelled.
+    pub opened_at: Option<Instant>,
 }
 
 /// Who waits for a child, and whose failure its failure is.

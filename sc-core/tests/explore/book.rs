@@ -153,7 +153,7 @@ impl Book {
             grace: setup.grace.map(units),
             warn_after: setup.warn_after.map_or(Duration::from_secs(3600), units),
             deadline: setup.deadline.map(|at| deadline(s, at)),
-            opened_at: instant(now),
+            opened_at: Some(instant(now)),
         };
         let task = || Task { stage: Stage::Absent, told_by_handle: false, handle: Handle::None, ready: false };
         Self {

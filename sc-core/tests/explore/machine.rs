@@ -206,6 +206,11 @@ impl Machine {
         self.tamper(effects)
     }
 
+    pub(crate) fn ended_alone(&mut self, now: Instant) -> Option<Effects<Tag>> {
+        let effects = self.scope.ended_alone(|| now)?;
+        Some(self.tamper(effects))
+    }
+
     pub(crate) fn failed(&mut self, record: FailureRecord<Tag>, now: Instant) -> Effects<Tag> {
         let mut effects = self.scope.failed(record, now);
         if self.has(Fault::LateFailureIsLost) && self.scope.phase() == sc_core::Phase::Closed {

@@ -61,6 +61,10 @@ inputs! {
     "body_ended: destructor" => |scope, now| Given::Effects(scope.body_ended(BodyEnd::Value, Some(panic()), now));
     "body_ended: cut" => |scope, now| Given::Effects(scope.body_ended(BodyEnd::Cut, None, now));
     "body_ended: awaited a dead one" => |scope, now| Given::Effects(scope.body_ended(BodyEnd::AwaitedDead, None, now));
+    "ended_alone" => |scope, now| {
+        let effects = scope.ended_alone(|| now);
+        Given::Asked(effects.is_some(), effects)
+    };
     "drained" => |scope, now| Given::Effects(scope.drained(now));
     "cancel" => |scope, now| Given::Effects(scope.cancel(requested(), now));
     "inherit" => |scope, now| Given::Effects(scope.inherit(&from_above(), Some(now + seconds(3)), now));

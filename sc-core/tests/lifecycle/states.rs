@@ -26,6 +26,7 @@ pub(crate) const DAEMON_KIND: ChildKind = ChildKind { daemon: true, isolated: fa
 
 pub(crate) const ALL: &[State] = &[
     State { name: "Open", reach: open },
+    State { name: "Open, without a deadline", reach: open_for_ever },
     State { name: "Open, with a daemon and a finalizer", reach: open_with_all },
     State { name: "Closing", reach: closing },
     State { name: "Closing, with a daemon and a finalizer", reach: closing_with_all },
@@ -76,12 +77,19 @@ pub(crate) fn scope(watch: Watch) -> Scoped {
         grace: Some(seconds(10)),
         warn_after: seconds(30),
         deadline: Some(Deadline::new(after(60), origin(1), Some(seconds(60)))),
-        opened_at: start(),
+        opened_at: Some(start()),
     })
 }
 
 fn open() -> (Scoped, Instant) {
     (scope(Watch::FailFast), after(1))
+}
+
+fn open_for_ever() -> (Scoped, Instant) {
+    let (mut scope, now) = open();
+    let (moved, effects) = scope.set_deadline(None, now);
+    assert!(moved && effects.rearm);
+    (scope, now)
 }
 
 fn open_with_all() -> (Scoped, Instant) {

@@ -3,7 +3,6 @@
 mod boxed;
 mod expand;
 mod function;
-mod nearest;
 mod options;
 mod output;
 #[cfg(test)]

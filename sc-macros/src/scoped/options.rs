@@ -1,8 +1,8 @@
 //! What the user writes in the parentheses: `|n|, option = value, allow(tokio_spawn)`.
 
-use super::nearest::nearest;
 use crate::errors::Errors;
 use crate::handle::{Handle, Wording};
+use crate::nearest::nearest;
 use crate::reading::{Lost, bars_follow, take, take_all, take_until};
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};

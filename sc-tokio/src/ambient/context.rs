@@ -11,11 +11,10 @@ use sc_core::{Cancelled, ScopeId};
 
 use crate::builder::NurseryBuilder;
 use crate::drive::{Ended, drive};
-use crate::frame::{self, Opener, Who};
+use crate::frame::{self, Opener};
 use crate::node::{Node, Status};
 use crate::nursery::Nursery;
 use crate::rt::{self, Instant};
-use crate::shield::BODY;
 use crate::waiting::Waiting;
 
 /// The scope that the running code belongs to; see [`current`].
@@ -238,14 +237,10 @@ fn around<F: Future>(
 
 /// What the running member has been told.
 fn told(here: &Opener) -> Option<Cancelled> {
-    let (id, daemon) = match here.who {
-        Who::Body => (BODY, false),
-        Who::Child { id, daemon } => (id, daemon),
-    };
     if !here.node.has_stops() {
         return None;
     }
-    match here.node.status(id, daemon) {
+    match here.node.status(here.who.member(), here.who.is_daemon()) {
         Status::Run => None,
         Status::Told(cancelled, _) | Status::Stop(cancelled, _) => Some(cancelled),
     }

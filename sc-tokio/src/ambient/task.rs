@@ -20,15 +20,19 @@ use crate::child::{Admitted, Life};
 use crate::drive;
 use crate::fault::{BoxedError, Fault};
 use crate::frame::Ran;
-use crate::hold::Hold;
+use crate::lazy::Lazy;
 use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::open::{Options, Setup};
 use crate::rt::{self, AbortHandle, JoinHandle, Mutex, lock};
+use crate::wake::discard;
 
 /// What stops the ambient tasks of a scope, and where they were spawned.
 #[derive(Debug, Default)]
-pub(crate) struct AmbientTasks {
+pub(crate) struct AmbientTasks(Lazy<Handles>);
+
+#[derive(Debug, Default)]
+struct Handles {
     tasks: Vec<(u64, AbortHandle, &'static Location<'static>)>,
     sweep_at: usize,
     /// Those that no stop of the scope aborts: here for [`places`](Self::places) only.
@@ -42,54 +46,60 @@ pub(crate) struct AmbientTasks {
 impl AmbientTasks {
     /// Keeps one. Finished ones are swept in proportion to those that live (P11).
     pub(crate) fn push(&mut self, id: u64, abort: AbortHandle, place: &'static Location<'static>) {
-        if self.tasks.len() >= self.sweep_at.max(64) {
-            self.tasks.retain(|(_, task, _)| !task.is_finished());
-            self.sweep_at = self.tasks.len() * 2;
+        let Handles { tasks, sweep_at, .. } = self.0.make();
+        if tasks.len() >= (*sweep_at).max(64) {
+            tasks.retain(|(_, task, _)| !task.is_finished());
+            *sweep_at = tasks.len() * 2;
         }
-        self.tasks.push((id, abort, place));
+        tasks.push((id, abort, place));
     }
 
     /// Keeps a shielded one.
     pub(crate) fn push_shielded(&mut self, task: AbortHandle, place: &'static Location<'static>) {
-        if self.shielded.len() >= self.sweep_shielded_at.max(64) {
-            self.shielded.retain(|(task, _)| !task.is_finished());
-            self.sweep_shielded_at = self.shielded.len() * 2;
+        let Handles { shielded, sweep_shielded_at, .. } = self.0.make();
+        if shielded.len() >= (*sweep_shielded_at).max(64) {
+            shielded.retain(|(task, _)| !task.is_finished());
+            *sweep_shielded_at = shielded.len() * 2;
         }
-        self.shielded.push((task, place));
+        shielded.push((task, place));
     }
 
     pub(crate) fn take_one(&mut self, id: u64) -> Option<AbortHandle> {
-        let index = self.tasks.iter().position(|(task, ..)| *task == id)?;
-        let task = self.tasks.swap_remove(index).1;
+        let Handles { tasks, .. } = self.0.get_mut()?;
+        let index = tasks.iter().position(|(task, ..)| *task == id)?;
+        let task = tasks.swap_remove(index).1;
         Some(self.aborts(id, task))
     }
 
     /// Writes down that one is about to be aborted.
     pub(crate) fn aborts(&mut self, id: u64, task: AbortHandle) -> AbortHandle {
-        if self.aborted.len() >= self.sweep_aborted_at.max(64) {
-            self.aborted.retain(|_, task| !task.is_finished());
-            self.sweep_aborted_at = self.aborted.len() * 2;
+        let Handles { aborted, sweep_aborted_at, .. } = self.0.make();
+        if aborted.len() >= (*sweep_aborted_at).max(64) {
+            aborted.retain(|_, task| !task.is_finished());
+            *sweep_aborted_at = aborted.len() * 2;
         }
-        self.aborted.insert(id, task.clone());
+        aborted.insert(id, task.clone());
         task
     }
 
     pub(crate) fn is_aborted(&self, id: u64) -> bool {
-        self.aborted.contains_key(&id)
+        self.0.get().is_some_and(|tasks| tasks.aborted.contains_key(&id))
     }
 
     /// Takes those for which this holds.
     pub(crate) fn take_if(&mut self, told: impl Fn(u64) -> bool) -> Vec<AbortHandle> {
-        let (taken, left) = std::mem::take(&mut self.tasks).into_iter().partition(|(id, ..)| told(*id));
-        self.tasks = left;
+        let Some(Handles { tasks, .. }) = self.0.get_mut() else { return Vec::new() };
+        let (taken, left) = std::mem::take(tasks).into_iter().partition(|(id, ..)| told(*id));
+        *tasks = left;
         let taken: Vec<(u64, AbortHandle, _)> = taken;
         taken.into_iter().map(|(id, task, _)| self.aborts(id, task)).collect()
     }
 
     /// Where those that live were spawned.
     pub(crate) fn places(&self) -> Vec<&'static Location<'static>> {
-        let tasks = self.tasks.iter().map(|(_, task, place)| (task, *place));
-        let shielded = self.shielded.iter().map(|(task, place)| (task, *place));
+        let Some(Handles { tasks, shielded, .. }) = self.0.get() else { return Vec::new() };
+        let tasks = tasks.iter().map(|(_, task, place)| (task, *place));
+        let shielded = shielded.iter().map(|(task, place)| (task, *place));
         tasks.chain(shielded).filter(|(task, _)| !task.is_finished()).map(|(_, place)| place).collect()
     }
 }
@@ -99,7 +109,7 @@ pin_project! {
     pub(crate) struct AmbientTask<F> {
         #[pin]
         code: Option<F>,
-        life: Life<Hold>,
+        life: Life,
         ended: bool,
         // It ends in its own time, whatever its scope was told.
         shielded: bool,
@@ -112,18 +122,20 @@ pin_project! {
                 let (end, gone) = this.life.end_by_user();
                 this.life.hand_down(&gone);
                 let destructor = this.life.drop_code(|| this.code.set(None));
-                end_life(this.life, end, destructor);
+                let (told, payload) = destructor.map(split).unzip();
+                end_life(this.life, end, told);
+                hand_to_tokio(payload);
             }
         }
     }
 }
 
 impl<F> AmbientTask<F> {
-    pub(super) fn new(admitted: Admitted<Hold>, code: F) -> Self {
+    pub(super) fn new(admitted: Admitted, code: F) -> Self {
         Self { code: Some(code), life: Life::new(admitted), ended: false, shielded: false }
     }
 
-    pub(super) fn shielded(admitted: Admitted<Hold>, code: F) -> Self {
+    pub(super) fn shielded(admitted: Admitted, code: F) -> Self {
         Self { code: Some(code), life: Life::new(admitted), ended: false, shielded: true }
     }
 }
@@ -170,6 +182,15 @@ impl<F: Future> Future for AmbientTask<F> {
     }
 }
 
+/// As with a task of its own, the panic of a destructor ends in Tokio's handle. A second panic would end the process.
+fn hand_to_tokio(payload: Option<Box<dyn Any + Send>>) {
+    match payload {
+        Some(payload) if std::thread::panicking() => discard(payload),
+        Some(payload) => std::panic::resume_unwind(payload),
+        None => {}
+    }
+}
+
 /// The payload stays in the handle; the scope gets the message.
 fn split(panic: Panic) -> (Panic, Box<dyn Any + Send>) {
     let message: Box<dyn Any + Send> = match panic.message() {
@@ -181,7 +202,7 @@ fn split(panic: Panic) -> (Panic, Box<dyn Any + Send>) {
 
 /// Records the exit and releases the hold. What fails in a root is told to the hook at once: the
 /// program's outcome comes too late for it, if there is one.
-fn end_life(life: &mut Life<Hold>, end: End<BoxedError>, destructor: Option<Panic>) {
+fn end_life(life: &mut Life, end: End<BoxedError>, destructor: Option<Panic>) {
     if life.node().tells_at_once() {
         let (end, failed) = match end {
             End::Failed(failure) => (End::Value, Some(failure)),
@@ -209,19 +230,21 @@ fn note_late(root: &Arc<Node>, member: &Member, failure: &Fault) {
 }
 
 /// A closure that waits for a blocking thread, or is taken out of its queue.
-struct Queued<F>(Mutex<Option<(F, Life<Hold>)>>);
+struct Queued<F>(Mutex<Option<(F, Life)>>);
 
 impl<F> Queued<F> {
-    fn take(&self) -> Option<(F, Life<Hold>)> {
+    fn take(&self) -> Option<(F, Life)> {
         lock(&self.0).take()
     }
 
-    fn end_unrun(&self) {
-        if let Some((closure, mut life)) = self.take() {
-            let (end, _) = life.end_by_user();
-            let destructor = life.drop_code(|| drop(closure));
-            end_life(&mut life, end, destructor);
-        }
+    /// Gives the payload of a panic of the closure's destructor.
+    fn end_unrun(&self) -> Option<Box<dyn Any + Send>> {
+        let (closure, mut life) = self.take()?;
+        let (end, _) = life.end_by_user();
+        let destructor = life.drop_code(|| drop(closure));
+        let (told, payload) = destructor.map(split).unzip();
+        end_life(&mut life, end, told);
+        payload
     }
 }
 
@@ -236,7 +259,10 @@ impl<F: Send + 'static> Wake for Queued<F> {
         };
         drop(old);
         if stop {
-            self.end_unrun();
+            // The scope has been told of the panic. The handle says "cancelled", when a thread comes free.
+            if let Some(payload) = self.end_unrun() {
+                discard(payload);
+            }
         }
     }
 }
@@ -246,7 +272,7 @@ struct Shell<F, R>(Arc<Queued<F>>, PhantomData<fn() -> R>);
 
 impl<F, R> Drop for Shell<F, R> {
     fn drop(&mut self) {
-        self.0.end_unrun();
+        hand_to_tokio(self.0.end_unrun());
     }
 }
 
@@ -275,7 +301,7 @@ impl<F: FnOnce() -> R, R> Shell<F, R> {
 
 /// Starts an ambient closure.
 #[track_caller]
-pub(super) fn spawn_blocking<F, R>(owner: &Arc<Node>, closure: F, admitted: Admitted<Hold>) -> JoinHandle<R>
+pub(super) fn spawn_blocking<F, R>(owner: &Arc<Node>, closure: F, admitted: Admitted) -> JoinHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
@@ -301,7 +327,7 @@ pub(super) async fn shielded<F: Future>(
     place: &'static Location<'static>,
 ) -> F::Output {
     let options = Options { shield: Some(limit), ..Options::default() };
-    let setup = Setup { place, name: None, options: Some(Box::new(options)) };
+    let setup = Setup { options: Some(Box::new(options)), ..Setup::at(place) };
     let scope = async move {
         let nursery = Nursery::<Cancelled>::open();
         drive::drive(&nursery, async move { Ok(future.await) }).await

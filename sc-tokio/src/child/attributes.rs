@@ -9,6 +9,7 @@ use sc_core::{ChildKind, Name};
 use super::limited::Bound;
 use super::wrapped::Wrapping;
 use super::{Admitted, Starting};
+use crate::frame::Ambient;
 use crate::limit::{Seat, Shelf};
 use crate::node::Node;
 use crate::present::Label;
@@ -97,7 +98,7 @@ impl Attributes {
 
     /// A child of `node` that was admitted with this number.
     #[inline]
-    pub(crate) fn admitted<M>(self, node: &Arc<Node>, member: M, id: u64, seen: u64) -> Admitted<M> {
+    pub(crate) fn admitted(self, node: &Arc<Node>, ambient: Ambient, id: u64, seen: u64) -> Admitted {
         let Self { kind, name, place, seat, inside, more } = self;
         let counts = !kind.daemon && !more.as_ref().is_some_and(|more| more.seatless);
         let seat = seat
@@ -108,7 +109,7 @@ impl Attributes {
         if let Some(more) = more {
             extra.get_or_insert_default().take_up(&more, node, id, kind, name.as_ref());
         }
-        Admitted { member, id, seen, kind, label: Label { place, name }, extra }
+        Admitted { ambient, id, seen, kind, label: Label { place, name }, extra }
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use sc_core::{Cancelled, End, Failure, Member};
 
 use super::task::Life;
-use super::{Admitted, Child, ChildOutput, Gone, Membership, OutputSlot, Source};
+use super::{Admitted, Child, ChildOutput, Gone, OutputSlot, Source};
 use crate::fault::BoxedError;
 use crate::frame::Ran;
 use crate::node::{Node, Status};
@@ -61,7 +61,7 @@ struct OwnDeadline {
 }
 
 impl BlockingCx {
-    fn of<M: Membership>(life: &mut Life<M>) -> Self {
+    fn of(life: &mut Life) -> Self {
         let deadline = life.take_timeout().and_then(|(budget, child)| {
             // Too far to be an instant is as good as none.
             Some(OwnDeadline { at: Instant::now().checked_add(budget)?, budget, child })
@@ -106,19 +106,18 @@ impl fmt::Debug for BlockingCx {
 }
 
 /// What a blocking child, its handle and its canceller share.
-struct Cell<F, O, E, M>
+struct Cell<F, O, E>
 where
     O: ChildOutput<E>,
-    M: Membership,
 {
     runtime: Handle,
-    state: Mutex<State<F, O::Value, M>>,
+    state: Mutex<State<F, O::Value>>,
     types: PhantomData<fn() -> (O, E)>,
 }
 
-struct State<F, T, M: Membership> {
+struct State<F, T> {
     /// Still waits for a thread, or for a seat under the scope's limit.
-    queued: Option<(F, Life<M>)>,
+    queued: Option<(F, Life)>,
     /// Waits for a thread; before that, for a seat.
     handed_over: bool,
     end: Option<Result<T, Gone>>,
@@ -127,12 +126,11 @@ struct State<F, T, M: Membership> {
     handle_gone: bool,
 }
 
-impl<F, O, E, M> Cell<F, O, E, M>
+impl<F, O, E> Cell<F, O, E>
 where
     F: FnOnce(&BlockingCx) -> O,
     O: ChildOutput<E>,
     E: Debug + Send + 'static,
-    M: Membership,
 {
     /// Takes the closure out of the queue, if it is still there and is to stop.
     fn stop_queued(&self) {
@@ -187,7 +185,7 @@ where
     }
 
     /// Ends a closure that never ran: stopped in the queue, or dropped with its runtime.
-    fn end_unrun(&self, closure: F, mut life: Life<M>) {
+    fn end_unrun(&self, closure: F, mut life: Life) {
         let (end, gone) = life.end_from_outside();
         let destructor = life.drop_code(|| drop(closure));
         life.record(end, destructor);
@@ -195,7 +193,7 @@ where
     }
 
     /// The exit is recorded; now the output finds its owner, and the hold is released last (P1).
-    fn deliver(&self, end: Result<O::Value, Gone>, mut life: Life<M>) {
+    fn deliver(&self, end: Result<O::Value, Gone>, mut life: Life) {
         let (joiner, unread) = {
             let mut state = lock(&self.state);
             state.ended = true;
@@ -213,13 +211,12 @@ where
 }
 
 /// The waker that the scope keeps for a queued closure: to be woken is to be told to look.
-impl<F, O, E, M> Wake for Cell<F, O, E, M>
+impl<F, O, E> Wake for Cell<F, O, E>
 where
     F: FnOnce(&BlockingCx) -> O + Send + 'static,
     O: ChildOutput<E> + 'static,
     O::Value: Send + 'static,
     E: Debug + Send + 'static,
-    M: Membership + Send + 'static,
 {
     fn wake(self: Arc<Self>) {
         let waker = Waker::from(Arc::clone(&self));
@@ -234,13 +231,12 @@ where
     }
 }
 
-impl<F, O, E, M> OutputSlot<O::Value> for Cell<F, O, E, M>
+impl<F, O, E> OutputSlot<O::Value> for Cell<F, O, E>
 where
     F: FnOnce(&BlockingCx) -> O + Send + 'static,
     O: ChildOutput<E> + 'static,
     O::Value: Send + 'static,
     E: Debug + Send + 'static,
-    M: Membership + Send + 'static,
 {
     fn poll_output(&self, cx: &mut Context<'_>) -> Poll<Result<O::Value, Gone>> {
         let waker = cx.waker().clone();
@@ -271,19 +267,17 @@ where
 }
 
 /// What Tokio's blocking pool runs, or drops unrun when its runtime ends.
-struct Shell<F, O, E, M>(Arc<Cell<F, O, E, M>>)
+struct Shell<F, O, E>(Arc<Cell<F, O, E>>)
 where
     F: FnOnce(&BlockingCx) -> O,
     O: ChildOutput<E>,
-    E: Debug + Send + 'static,
-    M: Membership;
+    E: Debug + Send + 'static;
 
-impl<F, O, E, M> Drop for Shell<F, O, E, M>
+impl<F, O, E> Drop for Shell<F, O, E>
 where
     F: FnOnce(&BlockingCx) -> O,
     O: ChildOutput<E>,
     E: Debug + Send + 'static,
-    M: Membership,
 {
     fn drop(&mut self) {
         let queued = lock(&self.0.state).queued.take();
@@ -293,12 +287,11 @@ where
     }
 }
 
-impl<F, O, E, M> Shell<F, O, E, M>
+impl<F, O, E> Shell<F, O, E>
 where
     F: FnOnce(&BlockingCx) -> O,
     O: ChildOutput<E>,
     E: Debug + Send + 'static,
-    M: Membership,
 {
     fn run(self) {
         self.0.run();
@@ -306,35 +299,29 @@ where
 }
 
 /// Starts a blocking child.
-pub(crate) fn spawn_blocking<F, O, E, M>(scope: &Scope<E>, closure: F, admitted: Admitted<M>) -> Child<'_, O::Value, E>
+pub(crate) fn spawn_blocking<F, O, E>(scope: &Scope<E>, closure: F, admitted: Admitted) -> Child<'_, O::Value, E>
 where
     F: FnOnce(&BlockingCx) -> O + Send + 'static,
     O: ChildOutput<E> + 'static,
     O::Value: Send + 'static,
     E: Debug + Send + 'static,
-    M: Membership + Send + 'static,
 {
     let (id, kind, place) = (admitted.id, admitted.kind, admitted.label.place);
-    let slot = start_blocking::<F, O, E, M>(scope.node(), closure, admitted);
+    let slot = start_blocking::<F, O, E>(scope.node(), closure, admitted);
     Child::new(scope, id, kind, place, Source::Slot(slot))
 }
 
 /// Starts a blocking child. Gives the place where it leaves its output.
-pub(crate) fn start_blocking<F, O, E, M>(
-    node: &Arc<Node>,
-    closure: F,
-    admitted: Admitted<M>,
-) -> Arc<dyn OutputSlot<O::Value>>
+pub(crate) fn start_blocking<F, O, E>(node: &Arc<Node>, closure: F, admitted: Admitted) -> Arc<dyn OutputSlot<O::Value>>
 where
     F: FnOnce(&BlockingCx) -> O + Send + 'static,
     O: ChildOutput<E> + 'static,
     O::Value: Send + 'static,
     E: Debug + Send + 'static,
-    M: Membership + Send + 'static,
 {
     let state = State { queued: None, handed_over: false, end: None, joiner: None, ended: false, handle_gone: false };
     let runtime = Handle::current();
-    let cell = Arc::new(Cell::<F, O, E, M> { runtime, state: Mutex::new(state), types: PhantomData });
+    let cell = Arc::new(Cell::<F, O, E> { runtime, state: Mutex::new(state), types: PhantomData });
     let mut life = Life::new(admitted);
     // Known from the start: it may wait long for a thread.
     life.enter_as(&Waker::from(Arc::clone(&cell)));

@@ -1,16 +1,17 @@
 //! Borrowed children: run inside the body's task, so they may borrow from around the block.
 
 use std::fmt::Debug;
+use std::mem;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use sc_core::Member;
+use sc_core::{ChildKind, Member};
 
-use super::{Attributes, Child, ChildOutput, ChildTask, Gone, OutputSlot, Source};
-use crate::frame;
-use crate::node::Node;
+use super::{Attributes, Child, ChildOutput, ChildTask, Gone, Life, OutputSlot, Source};
+use crate::frame::{self, Ambient};
 use crate::nursery::Nursery;
 use crate::rt::{Mutex, lock};
 use crate::wake::{drop_quietly, wake_all};
@@ -33,19 +34,18 @@ enum State<T> {
 
 impl<T: Send> OutputSlot<T> for Cell<T> {
     fn poll_output(&self, cx: &mut Context<'_>) -> Poll<Result<T, Gone>> {
+        if let Some(end) = self.take_end() {
+            return Poll::Ready(end);
+        }
+        // Cloned and dropped without the lock: the waker is the user's.
         let waker = cx.waker().clone();
-        let mut state = lock(&self.0);
-        let old = match std::mem::replace(&mut *state, State::Nobody) {
-            State::Running { joiner, child } => {
-                *state = State::Running { joiner: Some(waker), child };
-                joiner
-            }
-            State::Ended(end) => return Poll::Ready(end),
-            State::Nobody => None,
+        let old = match &mut *lock(&self.0) {
+            State::Running { joiner, .. } => joiner.replace(waker),
+            State::Ended(_) | State::Nobody => Some(waker),
         };
-        drop(state);
         drop(old);
-        Poll::Pending
+        // On another thread than the child's it may have ended in between.
+        self.take_end().map_or(Poll::Pending, Poll::Ready)
     }
 
     fn is_finished(&self) -> bool {
@@ -53,7 +53,7 @@ impl<T: Send> OutputSlot<T> for Cell<T> {
     }
 
     fn release(&self) -> Option<Result<T, Gone>> {
-        let state = std::mem::replace(&mut *lock(&self.0), State::Nobody);
+        let state = mem::replace(&mut *lock(&self.0), State::Nobody);
         match state {
             State::Ended(end) => Some(end),
             State::Running { .. } | State::Nobody => None,
@@ -61,9 +61,22 @@ impl<T: Send> OutputSlot<T> for Cell<T> {
     }
 
     fn nudge(&self) -> Option<Waker> {
-        match &mut *lock(&self.0) {
-            State::Running { child, .. } => child.take(),
+        match &*lock(&self.0) {
+            State::Running { child, .. } => child.clone(),
             State::Ended(_) | State::Nobody => None,
+        }
+    }
+}
+
+impl<T> Cell<T> {
+    fn take_end(&self) -> Option<Result<T, Gone>> {
+        let mut state = lock(&self.0);
+        if !matches!(*state, State::Ended(_)) {
+            return None;
+        }
+        match mem::replace(&mut *state, State::Nobody) {
+            State::Ended(end) => Some(end),
+            State::Running { .. } | State::Nobody => unreachable!("it was looked at under the same lock"),
         }
     }
 }
@@ -72,8 +85,10 @@ pin_project! {
     /// Puts the output of a borrowed child where its handle finds it.
     struct Deliver<F, E, T> {
         #[pin]
-        task: ChildTask<F, E, Arc<Node>>,
+        task: ChildTask<F, E>,
         cell: Arc<Cell<T>>,
+        // Its waker lies in the cell.
+        is_listed: bool,
     }
 }
 
@@ -88,8 +103,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let Poll::Ready(end) = this.task.poll(cx) else {
-            // `nudge` takes the waker, so it is put back by whoever is polled again.
-            if matches!(&*lock(&this.cell.0), State::Running { child: None, .. }) {
+            // Once: in the driver's set it has the same waker to its end.
+            if !mem::replace(this.is_listed, true) {
                 let waker = cx.waker().clone();
                 if let State::Running { child, .. } = &mut *lock(&this.cell.0) {
                     *child = Some(waker);
@@ -98,7 +113,7 @@ where
             return Poll::Pending;
         };
         let mut state = lock(&this.cell.0);
-        let (unread, wakers) = match std::mem::replace(&mut *state, State::Nobody) {
+        let (unread, wakers) = match mem::replace(&mut *state, State::Nobody) {
             State::Running { joiner, child } => {
                 *state = State::Ended(end);
                 (None, [joiner, child])
@@ -109,9 +124,11 @@ where
         let [joiner, child] = wakers;
         drop(child);
         wake_all(joiner);
-        // The handle is gone. The driver runs us as a frame of our scope.
-        if let (Some(panic), Some(here)) = (drop_quietly(unread), frame::current()) {
-            here.node.own_failure(Member::some_child(), panic);
+        if let Some(unread) = unread {
+            // The handle is gone. The driver runs us as a frame of our scope.
+            if let (Some(panic), Some(here)) = (drop_quietly(unread), frame::current()) {
+                here.node.own_failure(Member::some_child(), panic);
+            }
         }
         Poll::Ready(())
     }
@@ -136,10 +153,51 @@ where
     };
     node.expect_claim(id, kind);
     let attributes = Attributes { inside: true, ..attributes };
-    let admitted = attributes.admitted(node, Arc::clone(node), id, seen);
+    let admitted = attributes.admitted(node, Ambient::Plain(Arc::clone(node)), id, seen);
+    start(nursery, future, Life::new(admitted), kind, place)
+}
+
+/// As [`spawn_borrowed`], of a child without attributes.
+#[inline]
+pub(crate) fn spawn_plain<'n, 'env, F, E>(
+    nursery: &'n Nursery<'env, E>,
+    future: F,
+    place: &'static Location<'static>,
+) -> Child<'n, <F::Output as ChildOutput<E>>::Value, E>
+where
+    F: Future + Send + 'env,
+    F::Output: ChildOutput<E>,
+    <F::Output as ChildOutput<E>>::Value: Send + 'env,
+    E: Debug + Send + 'static,
+{
+    let node = nursery.node();
+    let admitted = if node.needs_attributes() { None } else { node.admit_borrowed() };
+    let Some((id, seen)) = admitted else {
+        return spawn_borrowed(nursery, future, Attributes::at(place));
+    };
+    let kind = ChildKind::LINKED;
+    node.expect_claim(id, kind);
+    let life = Life::plain(Ambient::Plain(Arc::clone(node)), id, seen, place);
+    start(nursery, future, life, kind, place)
+}
+
+fn start<'n, 'env, F, E>(
+    nursery: &'n Nursery<'env, E>,
+    future: F,
+    life: Life,
+    kind: ChildKind,
+    place: &'static Location<'static>,
+) -> Child<'n, <F::Output as ChildOutput<E>>::Value, E>
+where
+    F: Future + Send + 'env,
+    F::Output: ChildOutput<E>,
+    <F::Output as ChildOutput<E>>::Value: Send + 'env,
+    E: Debug + Send + 'static,
+{
+    let id = life.id();
     let state = State::Running { joiner: None, child: None };
     let cell = Arc::new(Cell(Mutex::new(state)));
-    let task = Deliver { task: ChildTask::new(admitted, future), cell: Arc::clone(&cell) };
+    let task = Deliver { task: ChildTask::of(life, future), cell: Arc::clone(&cell), is_listed: false };
     nursery.push(Box::pin(task));
     Child::new(nursery, id, kind, place, Source::Slot(cell))
 }

@@ -35,7 +35,7 @@ where
 {
     let Bound { limit, grace, name, place } = bound;
     let options = Options { name, timeout: Some(limit), grace, ..Options::default() };
-    let setup = Setup { place, name: None, options: Some(Box::new(options)) };
+    let setup = Setup { options: Some(Box::new(options)), ..Setup::at(place) };
     let scope = async move {
         let nursery = Nursery::<E>::open();
         drive(&nursery, async move { code.await.into_result() }).await

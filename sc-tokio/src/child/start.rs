@@ -16,6 +16,7 @@ use sc_core::{CancelRequest, Cancelled, ChildKind, Failure, Member, Name, Panic,
 use super::wrapped::wrapped;
 use super::{Attributes, Child, ChildOutput};
 use crate::fault;
+use crate::frame::Ambient;
 use crate::limit;
 use crate::rt::{Mutex, lock};
 use crate::scope::{Scope, start_task};
@@ -398,11 +399,11 @@ impl<E: Debug + Send + 'static> Scope<E> {
         node.expect_claim(id, handle);
         let task = if kind.daemon {
             drop(hold);
-            let mut admitted = attributes.admitted(node, Arc::clone(node), id, seen);
+            let mut admitted = attributes.admitted(node, Ambient::Plain(Arc::clone(node)), id, seen);
             admitted.extra.get_or_insert_default().starting = Some(starting);
             start_task(future, admitted)
         } else {
-            let mut admitted = attributes.admitted(node, hold, id, seen);
+            let mut admitted = attributes.admitted(node, Ambient::Counted(hold), id, seen);
             admitted.extra.get_or_insert_default().starting = Some(starting);
             start_task(future, admitted)
         };

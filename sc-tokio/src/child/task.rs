@@ -14,13 +14,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use sc_core::{Cancelled, ChildId, ChildKind, End, Exit, Failure, Member, Panic, Told};
+use sc_core::{Cancelled, ChildId, ChildKind, End, Exit, Failure, Member, Name, Panic, Told};
 
 use super::Extra;
 use super::output::ChildOutput;
 use crate::fault::BoxedError;
-use crate::frame::{Ambient, Dead, Frame, Opened, Ran, Who};
-use crate::hold::Hold;
+use crate::frame::{Ambient, Dead, Frame, Opened, Ran, Resting, Who};
 use crate::limit::Seat;
 use crate::node::{Node, Status};
 use crate::present::Label;
@@ -38,53 +37,13 @@ pub(crate) enum Gone {
     AwaitedDead,
 }
 
-/// How a child belongs to its scope while it lives.
-pub(crate) trait Membership: Sized {
-    fn node(&self) -> &Arc<Node>;
-    fn lend(self) -> Ambient;
-    fn returned(ambient: Ambient) -> Self;
-}
-
-impl Membership for Hold {
-    fn node(&self) -> &Arc<Node> {
-        Self::node(self)
-    }
-
-    fn lend(self) -> Ambient {
-        Ambient::Counted(self)
-    }
-
-    fn returned(ambient: Ambient) -> Self {
-        match ambient {
-            Ambient::Counted(hold) => hold,
-            Ambient::Plain(_) => unreachable!("a frame gives back what it was lent"),
-        }
-    }
-}
-
-impl Membership for Arc<Node> {
-    fn node(&self) -> &Arc<Node> {
-        self
-    }
-
-    fn lend(self) -> Ambient {
-        Ambient::Plain(self)
-    }
-
-    fn returned(ambient: Ambient) -> Self {
-        match ambient {
-            Ambient::Plain(node) => node,
-            Ambient::Counted(_) => unreachable!("a frame gives back what it was lent"),
-        }
-    }
-}
-
 /// The slot of a child that is not on the list of those who wait.
 const NOT_YET: u32 = u32::MAX;
 
 /// What a child is made from.
-pub(crate) struct Admitted<M> {
-    pub(crate) member: M,
+pub(crate) struct Admitted {
+    /// How it belongs to its scope while it lives.
+    pub(crate) ambient: Ambient,
     pub(crate) id: u64,
     /// The word of its scope when it was admitted.
     pub(crate) seen: u64,
@@ -95,21 +54,18 @@ pub(crate) struct Admitted<M> {
 
 pin_project! {
     /// See the module.
-    pub(crate) struct ChildTask<F, E, M>
-    where
-        M: Membership,
-    {
+    pub(crate) struct ChildTask<F, E> {
         // `None` once it is dropped.
         #[pin]
         code: Option<F>,
-        life: Life<M>,
+        life: Life,
         error: PhantomData<fn() -> E>,
     }
 
-    impl<F, E, M: Membership> PinnedDrop for ChildTask<F, E, M> {
+    impl<F, E> PinnedDrop for ChildTask<F, E> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if this.life.member.is_some() {
+            if this.life.is_member() {
                 let (end, gone) = this.life.end_from_outside();
                 this.life.hand_down(&gone);
                 let destructor = this.life.drop_code(|| this.code.set(None));
@@ -119,12 +75,19 @@ pin_project! {
     }
 }
 
+/// Puts a child that has a name on the list of those who wait, so that it is known by it from the start.
+#[cold]
+fn enter_named(node: &Node, place: &'static Location<'static>, name: Name) -> u32 {
+    let mut books = node.books();
+    let slot = books.present.enter(place, Waker::noop().clone());
+    books.present.name(slot, name);
+    slot
+}
+
 /// All of a child but its code; not generic over it.
-pub(crate) struct Life<M: Membership> {
-    /// `None` once the child has ended. Released last (P1).
-    member: Option<M>,
-    opened: Opened,
-    id: u64,
+pub(crate) struct Life {
+    /// Empty once the child has ended: its hold is released last (P1).
+    frame: Resting,
     seen: u64,
     place: &'static Location<'static>,
     /// Where it is on the list of those who wait.
@@ -136,18 +99,23 @@ pub(crate) struct Life<M: Membership> {
     extra: Option<Box<Extra>>,
 }
 
-impl<F, E, M: Membership> ChildTask<F, E, M> {
-    pub(crate) fn new(admitted: Admitted<M>, code: F) -> Self {
-        Self { code: Some(code), life: Life::new(admitted), error: PhantomData }
+impl<F, E> ChildTask<F, E> {
+    #[inline]
+    pub(crate) fn new(admitted: Admitted, code: F) -> Self {
+        Self::of(Life::new(admitted), code)
+    }
+
+    #[inline]
+    pub(crate) fn of(life: Life, code: F) -> Self {
+        Self { code: Some(code), life, error: PhantomData }
     }
 }
 
-impl<F, E, M> Future for ChildTask<F, E, M>
+impl<F, E> Future for ChildTask<F, E>
 where
     F: Future,
     F::Output: ChildOutput<E>,
     E: Debug + Send + 'static,
-    M: Membership,
 {
     type Output = Result<<F::Output as ChildOutput<E>>::Value, Gone>;
 
@@ -195,26 +163,45 @@ where
     }
 }
 
-impl<M: Membership> Life<M> {
-    pub(crate) fn new(admitted: Admitted<M>) -> Self {
-        let Admitted { member, id, seen, kind, label, extra } = admitted;
+impl Life {
+    #[inline]
+    pub(crate) fn new(admitted: Admitted) -> Self {
+        let Admitted { ambient, id, seen, kind, label, extra } = admitted;
         let Label { place, name } = label;
-        let slot = name.map_or(NOT_YET, |name| {
-            let mut books = member.node().books();
-            let slot = books.present.enter(place, Waker::noop().clone());
-            books.present.name(slot, name);
-            slot
-        });
-        let (member, opened) = (Some(member), Opened::default());
-        Self { member, opened, id, seen, place, slot, kind, told: Told::Nobody, unlisted: true, extra }
+        let slot = match name {
+            None => NOT_YET,
+            Some(name) => enter_named(ambient.node(), place, name),
+        };
+        let frame = Resting::new(ambient, Who::child(id, kind.daemon), Opened::default());
+        Self { frame, seen, place, slot, kind, told: Told::Nobody, unlisted: true, extra }
     }
 
+    /// Of a linked child that has nothing but its code.
+    #[inline]
+    pub(crate) fn plain(ambient: Ambient, id: u64, seen: u64, place: &'static Location<'static>) -> Self {
+        let frame = Resting::new(ambient, Who::child(id, false), Opened::default());
+        let kind = ChildKind::LINKED;
+        Self { frame, seen, place, slot: NOT_YET, kind, told: Told::Nobody, unlisted: true, extra: None }
+    }
+
+    #[inline]
+    fn frame(&self) -> &Frame {
+        self.frame.frame().expect("a child has its frame until its exit")
+    }
+
+    #[inline]
     pub(crate) fn node(&self) -> &Arc<Node> {
-        self.member.as_ref().expect("a child is a member until its exit").node()
+        self.frame().ambient.node()
     }
 
+    #[inline]
+    fn is_member(&self) -> bool {
+        self.frame.frame().is_some()
+    }
+
+    #[inline]
     pub(crate) fn id(&self) -> u64 {
-        self.id
+        self.frame().who.member()
     }
 
     pub(crate) fn is_daemon(&self) -> bool {
@@ -222,7 +209,7 @@ impl<M: Membership> Life<M> {
     }
 
     pub(crate) fn member(&self) -> Member {
-        Member::child(ChildId::new(self.id)).at(self.place)
+        Member::child(ChildId::new(self.id())).at(self.place)
     }
 
     /// Its own deadline, and its name, if it has to look at that itself.
@@ -232,7 +219,7 @@ impl<M: Membership> Life<M> {
     }
 
     pub(crate) fn is_to_stop(&self) -> bool {
-        self.node().word() != self.seen && matches!(self.node().status(self.id, self.kind.daemon), Status::Stop(..))
+        self.node().word() != self.seen && matches!(self.node().status(self.id(), self.kind.daemon), Status::Stop(..))
     }
 
     /// Tells the scopes it opened what it was told meanwhile, and goes on.
@@ -241,7 +228,7 @@ impl<M: Membership> Life<M> {
             return;
         }
         if let Status::Told(cancelled, told) | Status::Stop(cancelled, told) =
-            self.node().status(self.id, self.kind.daemon)
+            self.node().status(self.id(), self.kind.daemon)
         {
             self.told = told;
             self.hand_down(&told_by(told, cancelled));
@@ -250,7 +237,7 @@ impl<M: Membership> Life<M> {
 
     /// Whether it has been told to stop, in its grace or not.
     pub(crate) fn is_told(&self) -> bool {
-        self.node().word() != self.seen && !matches!(self.node().status(self.id, self.kind.daemon), Status::Run)
+        self.node().word() != self.seen && !matches!(self.node().status(self.id(), self.kind.daemon), Status::Run)
     }
 
     /// Whether it may run as far as the scope's limit goes; if not, the waker is told.
@@ -274,22 +261,21 @@ impl<M: Membership> Life<M> {
     }
 
     /// The frame has ended: so do the scopes it opened and left open.
+    #[inline]
     pub(crate) fn end_opened(&mut self) {
-        self.opened.end();
+        if let Some(frame) = self.frame.frame_mut() {
+            frame.opened.end();
+        }
     }
 
     /// Runs user code as this child's frame.
+    #[inline]
     pub(crate) fn run<R>(&mut self, code: impl FnOnce() -> R) -> (Ran<R>, Option<Box<Dead>>) {
-        let member = self.member.take().expect("a child is a member until its exit");
-        let who = Who::Child { id: self.id, daemon: self.kind.daemon };
-        let frame = Frame::new(member.lend(), who, std::mem::take(&mut self.opened));
-        let (frame, ran) = match &mut self.extra {
+        let Self { frame, extra, .. } = self;
+        match extra {
             None => frame.run(code),
             Some(extra) => extra.around(|| frame.run(code)),
-        };
-        self.member = Some(M::returned(frame.ambient));
-        self.opened = frame.opened;
-        (ran, frame.dead)
+        }
     }
 
     /// Looks whether something changed, and ends the child if it is to stop.
@@ -303,7 +289,7 @@ impl<M: Membership> Life<M> {
     fn look_closely(&mut self, word: u64, drop_code: &mut dyn FnMut()) -> Option<Gone> {
         self.seen = word;
         self.unlisted = true;
-        match self.node().status(self.id, self.kind.daemon) {
+        match self.node().status(self.id(), self.kind.daemon) {
             Status::Run => {}
             Status::Told(cancelled, told) => {
                 self.told = told;
@@ -338,16 +324,17 @@ impl<M: Membership> Life<M> {
     /// Gives up what the child has beside its code.
     fn drop_extra(&mut self) {
         let Some(extra) = self.extra.take() else { return };
+        let id = self.id();
         if extra.has_grace {
             let late = {
                 let mut books = self.node().books();
-                books.graces.ended(self.id);
+                books.graces.ended(self.id());
                 // `cancel_children` may have told it since its exit was recorded.
-                books.stops.ended(self.id)
+                books.stops.ended(self.id())
             };
             drop(late);
         }
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| extra.end(self.id))) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| extra.end(id))) {
             self.node().own_failure(self.member(), Panic::new(payload));
         }
     }
@@ -404,9 +391,9 @@ impl<M: Membership> Life<M> {
     /// Scopes that this child opened learn why it is cancelled before they are dropped (P6).
     pub(crate) fn hand_down(&self, gone: &Gone) {
         let Gone::Cancelled(Some(cancelled)) = gone else { return };
-        let stop_at = self.node().told_until(self.id, self.kind.daemon);
+        let stop_at = self.node().told_until(self.id(), self.kind.daemon);
         let mut work = Work::default();
-        for node in self.opened.iter() {
+        for node in self.frame().opened.iter() {
             node.inherit(cancelled, stop_at, &mut work);
         }
         work.run();
@@ -418,7 +405,7 @@ impl<M: Membership> Life<M> {
         O: ChildOutput<E>,
         E: Debug + Send + 'static,
     {
-        self.opened.end();
+        self.end_opened();
         match (output.into_result(), destructor) {
             (Ok(value), None) => {
                 if self.is_silent() {
@@ -443,6 +430,7 @@ impl<M: Membership> Life<M> {
     }
 
     /// A failure that the frame was marked with, and then did not need.
+    #[inline]
     pub(crate) fn give_back(&self, dead: Option<Box<Dead>>) {
         if let Some(failure) = dead.and_then(|dead| dead.failure) {
             self.node().give_back(failure);
@@ -460,7 +448,7 @@ impl<M: Membership> Life<M> {
     pub(crate) fn drop_code(&mut self, drop_code: impl FnOnce()) -> Option<Panic> {
         let (ran, dead) = self.run(drop_code);
         self.give_back(dead);
-        self.opened.end();
+        self.end_opened();
         ran.into_panic()
     }
 
@@ -470,11 +458,12 @@ impl<M: Membership> Life<M> {
         self.release();
     }
 
+    #[inline]
     pub(crate) fn release(&mut self) {
         if self.extra.is_some() {
             self.drop_extra();
         }
-        self.member = None;
+        self.frame.end();
     }
 
     pub(crate) fn record(&mut self, end: End<BoxedError>, destructor: Option<Panic>) {
@@ -505,7 +494,7 @@ impl<M: Membership> Life<M> {
     /// A child that ended before it looked may have been told to stop all the same.
     fn observe(&mut self, node: &Node) {
         if self.told == Told::Nobody && node.word() != self.seen {
-            if let Status::Told(_, told) | Status::Stop(_, told) = node.status(self.id, self.kind.daemon) {
+            if let Status::Told(_, told) | Status::Stop(_, told) = node.status(self.id(), self.kind.daemon) {
                 self.told = told;
             }
         }
@@ -520,8 +509,8 @@ impl<M: Membership> Life<M> {
         let kind = self.kind_at_exit();
         let mut books = node.books();
         let (waker, name) = if self.slot == NOT_YET { (None, None) } else { books.present.leave(self.slot) };
-        let stop = books.stops.ended(self.id);
-        let (id, member) = (ChildId::new(self.id), self.member().named(name));
+        let stop = books.stops.ended(self.id());
+        let (id, member) = (ChildId::new(self.id()), self.member().named(name));
         let is_plain_success = matches!(end, End::Value) && destructor.is_none();
         if !is_plain_success || node.watches_successes() || self.kind.daemon {
             let exit = Exit { end, destructor, told: self.told };
@@ -543,7 +532,7 @@ impl<M: Membership> Life<M> {
     fn report_cut(&self, node: &Node) {
         let mut books = node.books();
         let left = (self.slot != NOT_YET).then(|| books.present.leave(self.slot));
-        let stop = books.stops.ended(self.id);
+        let stop = books.stops.ended(self.id());
         books.scope.child_cut();
         drop(books);
         drop((left, stop));
@@ -559,7 +548,7 @@ impl<M: Membership> Life<M> {
 
     /// Dropped by somebody else: because it was told to stop, else its runtime ended.
     pub(crate) fn end_from_outside(&mut self) -> (End<BoxedError>, Gone) {
-        match self.node().status(self.id, self.kind.daemon) {
+        match self.node().status(self.id(), self.kind.daemon) {
             Status::Run => (End::RuntimeEnded, Gone::Cancelled(None)),
             Status::Told(cancelled, told) | Status::Stop(cancelled, told) => {
                 self.told = told;

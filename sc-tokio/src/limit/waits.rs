@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sc_core::ScopeId;
 
@@ -21,8 +22,23 @@ thread_local! {
     static SEATED: RefCell<Vec<Seated>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Whether a seat was ever sat on: until then nobody has to look at this thread's list.
+static IN_USE: AtomicBool = AtomicBool::new(false);
+
+/// Every await of a child asks. On its own thread, which is the one that matters here, a store is seen at once.
+#[inline]
+fn is_in_use() -> bool {
+    IN_USE.load(Ordering::Relaxed)
+}
+
 /// The running code awaits this child. Whether somebody with a seat has to know.
+#[inline]
 pub(crate) fn awaits(node: &Arc<Node>, id: u64) -> bool {
+    is_in_use() && note_await(node, id)
+}
+
+#[cold]
+fn note_await(node: &Arc<Node>, id: u64) -> bool {
     let noted = SEATED.try_with(|seats| {
         let mut seats = seats.borrow_mut();
         let mut is_innermost = true;
@@ -40,7 +56,15 @@ pub(crate) fn awaits(node: &Arc<Node>, id: u64) -> bool {
 }
 
 /// The running code awaits this child no more.
+#[inline]
 pub(crate) fn awaits_no_more(node: &Node, id: u64) {
+    if is_in_use() {
+        note_end_of_await(node, id);
+    }
+}
+
+#[cold]
+fn note_end_of_await(node: &Node, id: u64) {
     let _ = SEATED.try_with(|seats| {
         for seated in seats.borrow_mut().iter_mut() {
             seated.wants.children.remove(&(node.id(), id));
@@ -50,7 +74,15 @@ pub(crate) fn awaits_no_more(node: &Node, id: u64) {
 }
 
 /// The running code waits for the end of this scope, or of all that is in it.
+#[inline]
 pub(crate) fn awaits_scope(node: &Arc<Node>) {
+    if is_in_use() {
+        note_await_of_scope(node);
+    }
+}
+
+#[cold]
+fn note_await_of_scope(node: &Arc<Node>) {
     let _ = SEATED.try_with(|seats| {
         for seated in seats.borrow_mut().iter_mut() {
             if !seated.wants.below.iter().any(|below| Arc::ptr_eq(below, node)) {
@@ -64,6 +96,7 @@ impl Seat {
     /// Runs code of the holder. What it waits for while it runs is noted.
     pub(crate) fn sit<R>(&mut self, code: impl FnOnce() -> R) -> R {
         let seated = Seated { limit: self.limit.clone(), ticket: self.ticket, wants: std::mem::take(&mut self.wants) };
+        IN_USE.store(true, Ordering::Relaxed);
         // A thread that is being torn down has no list any more; whoever runs there is being dropped.
         let _ = SEATED.try_with(|seats| seats.borrow_mut().push(seated));
         let result = code();

@@ -15,12 +15,9 @@ pub(crate) struct Counted<T>(Arc<T>);
 pub(crate) struct WeakCounted<T>(Weak<T>);
 
 impl<T> Counted<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Self(Arc::new(value))
-    }
-
-    pub(crate) fn downgrade(&self) -> WeakCounted<T> {
-        WeakCounted(Arc::downgrade(&self.0))
+    /// The first owner of a value that knows itself.
+    pub(crate) fn new_cyclic(value: impl FnOnce(WeakCounted<T>) -> T) -> Self {
+        Self(Arc::new_cyclic(|weak| value(WeakCounted(Weak::clone(weak)))))
     }
 }
 

@@ -70,14 +70,11 @@ pub(crate) struct Counted<T> {
 pub(crate) struct WeakCounted<T>(Arc<Inner<T>>);
 
 impl<T> Counted<T> {
-    pub(crate) fn new(value: T) -> Self {
-        let value = Arc::new(value);
-        let inner = Inner { owners: AtomicUsize::new(1), value: Mutex::new(Some(Arc::clone(&value))) };
-        Self { inner: Arc::new(inner), value: Some(value) }
-    }
-
-    pub(crate) fn downgrade(&self) -> WeakCounted<T> {
-        WeakCounted(Arc::clone(&self.inner))
+    pub(crate) fn new_cyclic(value: impl FnOnce(WeakCounted<T>) -> T) -> Self {
+        let inner = Arc::new(Inner { owners: AtomicUsize::new(1), value: Mutex::new(None) });
+        let value = Arc::new(value(WeakCounted(Arc::clone(&inner))));
+        *crate::rt::lock(&inner.value) = Some(Arc::clone(&value));
+        Self { inner, value: Some(value) }
     }
 }
 

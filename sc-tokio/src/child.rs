@@ -359,8 +359,11 @@ fn park<T: Send + 'static>(node: &Arc<Node>, task: JoinHandle<Result<T, Gone>>, 
 /// Parks what is to be dropped before the scope resolves (P1), of a daemon or of somebody else.
 pub(crate) fn park_output(node: &Arc<Node>, output: Box<dyn Parked>, daemon: Option<u64>) {
     let (finished, carrier) = {
+        // If the daemon has ended, and its output is about to come, the daemon that drops the handle waits for it (P1).
+        let here = frame::current().filter(|here| here.who.is_daemon() && Arc::ptr_eq(&here.node, node));
         let mut books = node.books();
-        let daemon = daemon.filter(|id| books.scope.daemon_scope_opened(ChildId::new(*id)));
+        let mut daemons = daemon.into_iter().chain(here.map(|here| here.who.member()));
+        let daemon = daemons.find(|id| books.scope.daemon_scope_opened(ChildId::new(*id)));
         let finished = books.parked.park(output, daemon);
         (finished, if books.released { books.carrier.take() } else { None })
     };

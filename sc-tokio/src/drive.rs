@@ -134,6 +134,7 @@ struct Aside {
 }
 
 /// All of the driver but the body.
+#[allow(clippy::struct_excessive_bools, reason = "independent latches, each set once")]
 struct Progress<'env> {
     opened: Opened,
     borrowed: Option<Box<BorrowedSet<'env>>>,

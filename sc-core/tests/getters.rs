@@ -119,6 +119,14 @@ fn a_notice_says_who_and_why() {
     assert!(!told.is_deadline() && !told.is_inherited() && told.culprit().is_none());
     assert_eq!(told.source().map(ToString::to_string), Some("disk".to_owned()));
     assert!(told.to_string().ends_with(": disk"), "{told}");
+    let mut cancelled = self::scope::<()>(Watch::FailFast, start());
+    let cause = Box::new(Broken("full", None));
+    drop(cancelled.cancel(CancelRequest::with_cause(Reason::Requested, cause), start()));
+    assert!(cancelled.cancelled().is_some_and(|told| told.cause::<Broken>().is_some_and(|cause| cause.0 == "full")));
+    let cause = Box::new(Broken("deploy", None));
+    let mut stopped = self::scope::<()>(Watch::FailFast, start());
+    drop(stopped.stop_by(CancelRequest::with_cause(Reason::Shutdown, cause), None, start()));
+    assert!(stopped.cancelled().is_some_and(|told| told.to_string().ends_with(": deploy")));
     drop(scope.inherit(&told, None, start()));
     let inherited = scope.cancelled().expect("the scope took it over");
     assert!(inherited.is_inherited() && inherited.to_string().ends_with(": disk, inherited"), "{inherited}");

@@ -272,3 +272,50 @@ fn a_warning_comes_at_its_instant_and_again_after_as_long() {
     assert!(effects.rearm && effects.slow.is_some_and(|slow| slow.waited == 12 * SECOND && !slow.draining));
     assert_eq!(scope.next_warning(), Some(now + 22 * SECOND));
 }
+
+#[test]
+fn a_deadline_cuts_no_daemon_short() {
+    let now = start();
+    let mut scope = scope(now);
+    assert!(by(&mut scope, now + SECOND, now) && scope.admit_daemon(ChildId::new(0), Some(9 * SECOND)));
+    drop(drain(&mut scope, now));
+    assert_eq!(scope.next_timer(), Some(now + 9 * SECOND), "the daemon's grace alone");
+    assert!(scope.tick(now + SECOND).signal.is_none() && scope.can_be_cancelled());
+}
+
+#[test]
+fn an_earlier_end_is_for_what_runs_of_a_cancelled_scope_but_not_for_a_daemon_with_a_grace() {
+    let now = start();
+    let mut open = scope(now);
+    assert!(!open.hasten(Some(now), now).rearm, "it is not cancelled");
+    for (own, stop_at) in [(Some(9 * SECOND), 9 * SECOND), (None, SECOND)] {
+        let mut scope = scope(now);
+        assert!(scope.admit_daemon(ChildId::new(0), own));
+        drop(scope.stop_by(requested(), Some(now + 5 * SECOND), now));
+        drop(drain(&mut scope, now));
+        assert!(scope.hasten(Some(now + SECOND), now).rearm);
+        assert_eq!((scope.stop_at(), scope.daemon_stop_at()), (Some(now + SECOND), Some(now + stop_at)));
+        assert!(daemon_ends(&mut scope, ChildId::new(0), now).closed);
+        assert!(!scope.hasten(Some(now), now).rearm, "closed");
+    }
+}
+
+#[test]
+fn a_report_that_nobody_asked_for_is_made_if_something_happened() {
+    let now = start();
+    let silent = || Scope::new(Config { opened_at: None, ..scope(now).config().clone() });
+    let spawned = |mut scope: Scope<&'static str>| {
+        assert!(scope.drained(now).closed);
+        let outcome = scope.finish(Some(()), 3);
+        (outcome.report().spawned, outcome.report().failed_members.len())
+    };
+    let (mut quiet, mut failed, mut cut) = (silent(), silent(), silent());
+    drop(quiet.body_ended(BodyEnd::Value, None, now));
+    assert_eq!(spawned(quiet), (0, 0));
+    drop(failed.unclaimed(sc_core::FailureRecord { member: Member::body(), failure: Failure::Error("e") }));
+    drop(failed.body_ended(BodyEnd::Value, None, now));
+    assert_eq!(spawned(failed), (3, 1));
+    cut.note_refused();
+    drop(cut.body_ended(BodyEnd::Value, None, now));
+    assert_eq!(spawned(cut), (3, 0));
+}

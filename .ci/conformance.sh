@@ -19,7 +19,7 @@ ran=$(awk '
     / Running (unittests )?[^ ]+ \(/ {
         file = $0; sub(/^.* Running (unittests )?/, "", file); path = file; sub(/ \(.*/, "", path)
         binary = file; sub(/^[^(]*\(/, "", binary); sub(/\).*/, "", binary); sub(/^.*\//, "", binary); sub(/-[0-9a-f]*$/, "", binary)
-        if (path ~ /^(behaviour|faults|memory)\/main\.rs$/) { prefix = path; sub(/\/main\.rs$/, "", prefix) }
+        if (path ~ /^(behaviour|faults|memory|shutdown)\/main\.rs$/) { prefix = path; sub(/\/main\.rs$/, "", prefix) }
         else if (path == "src/lib.rs" && binary == "sc_core") prefix = "core"
         else if (binary == "explore" || binary == "shut_down" || binary == "unjudged_exits" || binary == "lifecycle") prefix = "core::" binary
         else if (binary == "shuttle") prefix = "shuttle"
@@ -30,7 +30,7 @@ ran=$(awk '
     }' "$@" | sort -u)
 [ -n "$ran" ] || complain "no test has run, according to $*"
 
-named=$(grep '^| [A-Z]*-[A-Z]*-[0-9]* |' "$table" | grep -oE '`(behaviour|faults|memory|shuttle|core|examples)::[a-z0-9_:]+`' | tr -d '`' | sort -u)
+named=$(grep '^| [A-Z]*-[A-Z]*-[0-9]* |' "$table" | grep -oE '`(behaviour|faults|memory|shutdown|shuttle|core|examples)::[a-z0-9_:]+`' | tr -d '`' | sort -u)
 missing=$(comm -23 <(echo "$named") <(echo "$ran"))
 [ -z "$missing" ] || complain "named, and did not run:"$'\n'"$missing"
 

@@ -16,7 +16,9 @@ export CARGO_TARGET_DIR=$target/dropin CARGO_INCREMENTAL=0 CARGO_TERM_COLOR=neve
 copy_program() {
     mkdir -p "$copy"
     cp -R tests/dropin "$copy/dropin"
-    sed -e 's/^members = .*/members = ["dropin"]/' -e "s|path = \"sc-|path = \"$repository/sc-|" Cargo.toml >"$copy/Cargo.toml"
+    # On one line or on several, the members are ours.
+    awk '/^members = /{ print "members = [\"dropin\"]"; ours = 1 } !ours { print } /\]/{ ours = 0 }' Cargo.toml |
+        sed "s|path = \"sc-|path = \"$repository/sc-|" >"$copy/Cargo.toml"
     cp Cargo.lock "$copy/Cargo.lock"
 }
 

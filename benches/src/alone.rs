@@ -3,27 +3,23 @@
 //! This program starts itself for it, with the work to do as its arguments.
 
 use std::future::pending;
-use std::process::{Command, ExitCode, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};
 
 use sc_bench::subjects::{Subject, Threads};
 use sc_bench::work::{self, Output};
-use sc_bench::{Note, Row, Unit};
+use sc_bench::{Row, Unit};
 
 use crate::rounds::Flavour;
 
 /// What the command line has in front of the work.
 pub(crate) const COMMAND: &str = "alone";
 pub(crate) const PEAK: &str = "peak memory per parked child";
-pub(crate) const INSTRUCTIONS: &str = "instructions per child";
 
-/// Enough that what happens once is lost among them; the difference of two is what counts.
-const FEW: u32 = 1_000;
-const MANY: u32 = 11_000;
-
-const READY: &str = "ready";
-const SUSPENDED: &str = "suspended once";
+pub(crate) const READY: &str = "ready";
+pub(crate) const SUSPENDED: &str = "suspended once";
 const PARKED: &str = "parked";
 
 /// The work: `KIND NAME COUNT`.
@@ -87,55 +83,14 @@ pub(crate) fn peaks(full: bool) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-/// Instructions, as callgrind counts them. Without valgrind a note says that there are none.
-pub(crate) fn instructions() -> Result<(Vec<Row>, Vec<Note>), String> {
-    let mut valgrind = Command::new("valgrind");
-    if !valgrind.arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
-        let note = Note { about: INSTRUCTIONS.to_owned(), text: "skipped, since there is no `valgrind`".to_owned() };
-        return Ok((Vec::new(), vec![note]));
-    }
-    let mut rows = Vec::new();
-    for kind in [READY, SUSPENDED] {
-        for subject in subjects(MANY) {
-            let count = |children| {
-                let mut command = Command::new("valgrind");
-                command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(own()?);
-                collected(&itself(&mut command, kind, subject, children)?)
-            };
-            let each = (count(MANY)? - count(FEW)?) / f64::from(MANY - FEW);
-            rows.push(Row::exact(INSTRUCTIONS, subject.name(), "", each, Unit::Instructions).kind(kind));
-        }
-    }
-    Ok((rows, Vec::new()))
-}
-
-fn own() -> Result<std::path::PathBuf, String> {
+pub(crate) fn own() -> Result<PathBuf, String> {
     env::current_exe().map_err(|error| format!("this program's own place is unknown: {error}"))
 }
 
 /// Starts this program for some work; gives what it says, or what is said about it.
-fn itself(command: &mut Command, kind: &str, subject: Subject, count: u32) -> Result<String, String> {
+pub(crate) fn itself(command: &mut Command, kind: &str, subject: Subject, count: u32) -> Result<String, String> {
     let output = command.args([COMMAND, kind, subject.name(), &count.to_string()]).output();
     let output = output.map_err(|error| format!("{command:?} did not start: {error}"))?;
     let said = String::from_utf8_lossy(if output.stdout.is_empty() { &output.stderr } else { &output.stdout });
     if output.status.success() { Ok(said.into_owned()) } else { Err(format!("{}: {said}", subject.name())) }
-}
-
-/// What callgrind says at its end: `Collected : 123`.
-fn collected(said: &str) -> Result<f64, String> {
-    let line = said.lines().find_map(|line| line.split_once("Collected :"));
-    let number = line.and_then(|(_, number)| number.trim().parse().ok());
-    number.ok_or_else(|| format!("callgrind said something else: {said}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::collected;
-
-    #[test]
-    fn callgrinds_count_is_found_among_what_it_says() {
-        let said = "==7== Callgrind, a profiler\n==7== Events    : Ir\n==7== Collected : 1234567\n==7== \n";
-        assert_eq!(collected(said), Ok(1_234_567.0));
-        assert!(collected("Illegal instruction").is_err());
-    }
 }

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 pub(crate) const HELP: &str = "\
 Measures sc-tokio side by side with the alternatives, in one process.
 
-Usage: sc-bench [--quick | --full] [--filter TEXT]... [--against NAME] [--json FILE] [--callgrind] [--markdown]
+Usage: sc-bench plot FILE --out DIR
+       sc-bench tables FILE --into DOCUMENT
+       sc-bench [--quick | --full] [--filter TEXT]... [--against NAME] [--json FILE] [--callgrind] [--markdown]
 
   --quick         few rounds and at most 10^5 children: less than two minutes (the default)
-  --full          many rounds and up to 10^6 children: about half an hour
+  --full          many rounds and up to 10^6 children: less than half an hour
   --filter TEXT   only measurements in whose heading TEXT occurs (upper and lower case are the same);
                   given several times, all have to occur
   --against NAME  only peers in whose name NAME occurs, and bare tasks: a round is shorter
@@ -18,9 +20,34 @@ Usage: sc-bench [--quick | --full] [--filter TEXT]... [--against NAME] [--json F
   --markdown      a Markdown table instead of one for the terminal
   --help          this text
 
+  plot            draws cost per child over their number from the results in FILE, as SVG into DIR
+  tables          writes the tables between the markers of DOCUMENT anew, from the results in FILE
+
 Every number is a median; a ratio is taken within a round, in which each contestant ran once.";
 
-/// What the command line asks for.
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    Measure(Args),
+    Plot { results: PathBuf, out: PathBuf },
+    Tables { results: PathBuf, document: PathBuf },
+}
+
+impl Task {
+    pub(crate) fn parse(arguments: Vec<String>) -> Result<Self, String> {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match words[..] {
+            ["plot", results, "--out", out] => Ok(Self::Plot { results: results.into(), out: out.into() }),
+            ["tables", results, "--into", document] => {
+                Ok(Self::Tables { results: results.into(), document: document.into() })
+            }
+            ["plot" | "tables", ..] => Err(format!("`{}` needs a file and where to put it", words[0])),
+            _ => Args::parse(arguments).map(Self::Measure),
+        }
+    }
+}
+
+/// What is to be measured, and how.
 #[derive(Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
@@ -71,7 +98,7 @@ impl Args {
 
 #[cfg(test)]
 mod tests {
-    use super::Args;
+    use super::{Args, Task};
 
     fn parse(arguments: &[&str]) -> Result<Args, String> {
         Args::parse(arguments.iter().map(ToString::to_string))
@@ -88,6 +115,15 @@ mod tests {
     fn of_several_filters_all_have_to_be_met() {
         let args = parse(&["--filter", "spawn", "--filter", "multi"]).unwrap();
         assert!(args.wants("spawn 10, multi_thread") && !args.wants("spawn 10, current_thread"));
+    }
+
+    #[test]
+    fn pictures_and_tables_need_a_file_and_a_place() {
+        let task = |arguments: &[&str]| Task::parse(arguments.iter().map(ToString::to_string).collect());
+        let plot = Task::Plot { results: "a.json".into(), out: "b".into() };
+        assert_eq!(task(&["plot", "a.json", "--out", "b"]), Ok(plot));
+        assert!(task(&["tables", "a.json"]).is_err());
+        assert_eq!(task(&[]), Ok(Task::Measure(Args::default())));
     }
 
     #[test]

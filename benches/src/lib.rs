@@ -8,6 +8,8 @@
 pub mod bell;
 pub mod clock;
 pub mod machine;
+pub mod page;
+pub mod plot;
 pub mod report;
 pub mod spread;
 pub mod subjects;

@@ -5,17 +5,19 @@
 
 mod alone;
 mod args;
+mod callgrind;
 mod measures;
 mod memory;
 mod rounds;
 mod sizes;
 
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
-use sc_bench::{Machine, Results, Row, table};
+use sc_bench::{Machine, Results, Row, page, plot, table};
 
-use crate::args::Args;
+use crate::args::{Args, Task};
 use crate::rounds::Plan;
 
 fn main() -> ExitCode {
@@ -23,20 +25,27 @@ fn main() -> ExitCode {
     if let Some((alone::COMMAND, work)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return alone::run(work);
     }
-    let args = match Args::parse(arguments) {
-        Ok(args) => args,
+    let done = match Task::parse(arguments) {
         Err(wrong) => return refuse(&wrong),
-    };
-    if args.help {
-        println!("{}", args::HELP);
-        return ExitCode::SUCCESS;
-    }
-    match measure(&args) {
-        Ok(results) if results.rows.is_empty() => {
-            refuse(&format!("nothing measured here is called `{}`", args.filter()))
+        Ok(Task::Plot { results, out }) => plot(&results, &out),
+        Ok(Task::Tables { results, document }) => tables(&results, &document),
+        Ok(Task::Measure(args)) if args.help => {
+            println!("{}", args::HELP);
+            Ok(())
         }
-        Ok(results) => deliver(&args, &results),
-        Err(wrong) => fail(&wrong),
+        Ok(Task::Measure(args)) => match measure(&args) {
+            Ok(results) if results.rows.is_empty() => {
+                return refuse(&format!("nothing measured here is called `{}`", args.filter()));
+            }
+            measured => measured.and_then(|results| deliver(&args, &results)),
+        },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(wrong) => {
+            eprintln!("sc-bench: {wrong}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -45,19 +54,37 @@ fn refuse(wrong: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn fail(wrong: &str) -> ExitCode {
-    eprintln!("sc-bench: {wrong}");
-    ExitCode::FAILURE
+fn plot(results: &Path, out: &Path) -> Result<(), String> {
+    let results = Results::from_json(&read(results)?)?;
+    fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
+    for picture in plot::pictures(&results) {
+        let file = out.join(&picture.name);
+        write(&file, &picture.svg)?;
+        println!("{}: {}", file.display(), picture.title);
+    }
+    Ok(())
 }
 
-fn deliver(args: &Args, results: &Results) -> ExitCode {
+fn tables(results: &Path, document: &Path) -> Result<(), String> {
+    let results = Results::from_json(&read(results)?)?;
+    write(document, &page::refreshed(&read(document)?, &results)?)
+}
+
+fn deliver(args: &Args, results: &Results) -> Result<(), String> {
     print!("{}", if args.markdown { table::markdown(results) } else { table::terminal(results) });
-    if let Some(file) = &args.json {
-        if let Err(error) = fs::write(file, results.to_json()) {
-            return fail(&format!("{}: {error}", file.display()));
-        }
-    }
-    ExitCode::SUCCESS
+    keep(args, results)
+}
+
+fn keep(args: &Args, results: &Results) -> Result<(), String> {
+    args.json.as_deref().map_or(Ok(()), |file| write(file, &results.to_json()))
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn measure(args: &Args) -> Result<Results, String> {
@@ -72,6 +99,8 @@ fn measure(args: &Args) -> Result<Results, String> {
         let (rows, notes) = contest.against(args.against.as_deref()).run(plan);
         results.rows.extend(rows);
         results.notes.extend(notes);
+        // A long run that is cut short has not been for nothing.
+        keep(args, &results)?;
     }
     let wanted = |row: &Row| args.wants(&row.heading());
     results.rows.extend(sizes::rows().into_iter().filter(wanted));
@@ -79,9 +108,9 @@ fn measure(args: &Args) -> Result<Results, String> {
         eprintln!("{} ...", alone::PEAK);
         results.rows.extend(alone::peaks(args.full)?);
     }
-    if (args.full || args.callgrind) && args.wants(alone::INSTRUCTIONS) {
-        eprintln!("{} ...", alone::INSTRUCTIONS);
-        let (rows, notes) = alone::instructions()?;
+    if (args.full || args.callgrind) && args.wants(callgrind::PER_CHILD) {
+        eprintln!("{} ...", callgrind::PER_CHILD);
+        let (rows, notes) = callgrind::rows()?;
         results.rows.extend(rows);
         results.notes.extend(notes);
     }

@@ -17,7 +17,12 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Rounds at the beginning that do not count: caches, page faults, the allocator's arenas.
 const WARM_UP: usize = 2;
+/// As many rounds as there is time for, within these.
 const MOST: usize = 400;
+const FEWEST: usize = 5;
+/// Rounds that take very long, for this many times the budget.
+const FEWEST_LONG: usize = 3;
+const PATIENCE: u32 = 10;
 
 /// How long and how large.
 #[derive(Debug, Clone, Copy)]
@@ -25,13 +30,11 @@ pub(crate) struct Plan {
     pub(crate) full: bool,
     /// Time for one contest.
     pub(crate) budget: Duration,
-    /// Rounds, however long they take.
-    pub(crate) fewest: usize,
 }
 
 impl Plan {
-    pub(crate) const QUICK: Self = Self { full: false, budget: Duration::from_millis(600), fewest: 5 };
-    pub(crate) const FULL: Self = Self { full: true, budget: Duration::from_secs(10), fewest: 11 };
+    pub(crate) const QUICK: Self = Self { full: false, budget: Duration::from_millis(600) };
+    pub(crate) const FULL: Self = Self { full: true, budget: Duration::from_secs(6) };
 }
 
 /// Which runtime a contest takes place on.
@@ -196,7 +199,12 @@ impl Contest {
         notes.extend(self.warm_up(&runtime));
         let started = Instant::now();
         let mut rounds: Vec<Vec<f64>> = Vec::new();
-        while rounds.len() < plan.fewest || (started.elapsed() < plan.budget && rounds.len() < MOST) {
+        let more = |rounds: usize| match started.elapsed() {
+            spent if spent < plan.budget => rounds < MOST,
+            spent if spent < plan.budget * PATIENCE => rounds < FEWEST,
+            _ => rounds < FEWEST_LONG,
+        };
+        while more(rounds.len()) {
             rounds.push(self.round(&runtime, rounds.len()));
         }
         (self.rows(&rounds), notes)
@@ -213,9 +221,14 @@ impl Contest {
                 false
             }
         };
+        let started = Instant::now();
         for _ in 0..WARM_UP {
             self.ours.retain(&mut able);
             self.peers.retain(&mut able);
+            // What takes that long warms itself.
+            if started.elapsed() > Duration::from_secs(1) {
+                break;
+            }
         }
         notes
     }

@@ -1,19 +1,19 @@
 //! The state machine of one scope.
 
 mod exits;
+mod lists;
 mod teardown;
 mod types;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 pub use types::{BodyEnd, CancelRequest, ChildKind, Claim, Config, End, Exit, Phase, Told};
 
+use self::lists::{Daemons, Failures};
 use crate::cancelled::Detail;
 use crate::failure_log::FailureLog;
 use crate::{
-    Cancelled, ChildId, Deadline, Effects, Failure, FailureRecord, Member, Outcome, OutcomeKind, Reason, Report,
-    ScopeEnd, Straggler,
+    Cancelled, ChildId, Deadline, Effects, Failure, Member, Outcome, OutcomeKind, Reason, Report, ScopeEnd, Straggler,
 };
 
 /// One scope: what it decides, and when it has ended.
@@ -116,64 +116,10 @@ pub struct Scope<E> {
     duration: Duration,
 }
 
-/// What failed, and whose that is. Made by the first failure, or by the first handle that may claim one.
-#[derive(Debug)]
-struct Failures<E> {
-    log: FailureLog<E>,
-    /// Failures that belong to whoever joins the child, until claimed.
-    claimable: BTreeMap<ChildId, FailureRecord<E>>,
-    /// Children whose handles may claim a failure; see [`Scope::expect_claim`].
-    handles: BTreeSet<ChildId>,
-    to_judge: VecDeque<QueuedExit<E>>,
-    /// The failure that the policy is looking at right now.
-    judging: Option<ChildId>,
-    /// How many children have failed.
-    children: u64,
-}
-
-impl<E> Default for Failures<E> {
-    fn default() -> Self {
-        Self {
-            log: FailureLog::new(),
-            claimable: BTreeMap::new(),
-            handles: BTreeSet::new(),
-            to_judge: VecDeque::new(),
-            judging: None,
-            children: 0,
-        }
-    }
-}
-
-/// The daemons that have not ended. Made by the first.
-#[derive(Debug, Default)]
-struct Daemons {
-    all: BTreeMap<ChildId, Daemon>,
-    /// Whose turn it is to stop.
-    stopping: Option<StoppingDaemon>,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Body {
     Running,
     Ended,
-}
-
-/// A daemon is on the list until it has exited and the scopes it opened are closed.
-#[derive(Debug, Default)]
-struct Daemon {
-    exited: bool,
-    scopes: usize,
-    /// Its own, instead of the scope's.
-    grace: Option<Duration>,
-}
-
-#[derive(Debug)]
-struct StoppingDaemon {
-    id: ChildId,
-    stop_at: Option<Instant>,
-    /// Which nobody but the lack of a timer shortens (P9).
-    has_own_grace: bool,
-    stopped: bool,
 }
 
 /// An exit that waits for, or is under, the policy's judgement.
@@ -452,6 +398,11 @@ impl<E> Scope<E> {
         self.daemons.as_ref().map_or(0, |daemons| daemons.all.len())
     }
 
+    /// The daemon that was spawned last, of those that have not ended.
+    pub fn newest_daemon(&self) -> Option<ChildId> {
+        self.daemons.as_ref()?.all.last_key_value().map(|(newest, _)| *newest)
+    }
+
     /// When the grace of the daemon ends whose turn it is to stop; `None`: never.
     pub fn daemon_stop_at(&self) -> Option<Instant> {
         self.stopping_daemon().and_then(|daemon| daemon.stop_at)
@@ -518,28 +469,8 @@ impl<E> Scope<E> {
 
     // Shared by the inputs.
 
-    fn failures_mut(&mut self) -> &mut Failures<E> {
-        self.failures.get_or_insert_default()
-    }
-
-    fn log(&self) -> Option<&FailureLog<E>> {
-        self.failures.as_ref().map(|failures| &failures.log)
-    }
-
-    fn has_primary(&self) -> bool {
-        self.log().is_some_and(FailureLog::has_primary)
-    }
-
     fn report_mut(&mut self) -> &mut Report {
         self.report.get_or_insert_default()
-    }
-
-    fn stopping_daemon(&self) -> Option<&StoppingDaemon> {
-        self.daemons.as_ref()?.stopping.as_ref()
-    }
-
-    fn stopping_daemon_mut(&mut self) -> Option<&mut StoppingDaemon> {
-        self.daemons.as_mut()?.stopping.as_mut()
     }
 
     fn begin_cancel(&mut self, reason: Reason, detail: Detail, now: Instant, effects: &mut Effects<E>) {

@@ -317,6 +317,18 @@ impl Books {
         }
     }
 
+    /// The daemon that is to wait for an output, given whose it is. After the drain only daemons run, and one that has ended
+    /// holds nothing up any more: then one of those that have not, since whoever drops the handle runs below one (P1).
+    pub(crate) fn daemon_to_wait_for(&mut self, whose: Option<u64>) -> Option<u64> {
+        let scope = &mut self.scope;
+        let mut waits = |id: sc_core::ChildId| scope.daemon_scope_opened(id).then_some(id.get());
+        if let Some(own) = whose.map(sc_core::ChildId::new).and_then(&mut waits) {
+            return Some(own);
+        }
+        let newest = self.scope.newest_daemon().filter(|_| self.scope.is_drained())?;
+        self.scope.daemon_scope_opened(newest).then_some(newest.get())
+    }
+
     /// Writes down what the scope decided; what concerns others, or runs user code, goes into `work`.
     pub(crate) fn apply(&mut self, node: &Arc<Node>, effects: Effects<BoxedError>, work: &mut Work) {
         // Exhaustive, so that a new effect cannot be overlooked here.

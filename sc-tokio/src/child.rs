@@ -43,7 +43,7 @@ use crate::waiting::Waiting;
 
 /// How often a dead child lets itself be polled before it unwinds the frame that keeps on asking.
 /// The frame notices after the first poll; only a nested executor, as `block_on`, asks again.
-const PATIENCE: u32 = 64;
+const PATIENCE: u8 = 64;
 
 /// The handle of a child, parallel, borrowed or blocking.
 ///
@@ -103,7 +103,7 @@ pub struct Child<'n, T, E> {
     id: u64,
     kind: ChildKind,
     source: Source<'n, T>,
-    polls: u32,
+    polls: u8,
     waiting: Waiting,
 }
 
@@ -310,8 +310,8 @@ impl<T, E: Send + 'static> Future for Child<'_, T, E> {
 }
 
 /// Has a frame end that awaits a dead child, and has been marked.
-pub(crate) fn stay_dead<R>(polls: &mut u32, cx: &Context<'_>) -> Poll<R> {
-    *polls += 1;
+pub(crate) fn stay_dead<R>(polls: &mut u8, cx: &Context<'_>) -> Poll<R> {
+    *polls = polls.saturating_add(1);
     if *polls > PATIENCE {
         frame::unwind_dead();
     }
@@ -360,9 +360,12 @@ fn park<T: Send + 'static>(node: &Arc<Node>, task: JoinHandle<Result<T, Gone>>, 
 pub(crate) fn park_output(node: &Arc<Node>, output: Box<dyn Parked>, daemon: Option<u64>) {
     let (finished, carrier) = {
         let mut books = node.books();
-        let daemon = daemon.filter(|id| books.scope.daemon_scope_opened(ChildId::new(*id)));
+        let daemon = books.daemon_to_wait_for(daemon);
         let finished = books.parked.park(output, daemon);
-        (finished, if books.released { books.carrier.take() } else { None })
+        // Before that, there is nothing to do about it; after it, the carrier may be about to park.
+        let is_awaited = books.released;
+        books.changed |= is_awaited;
+        (finished, if is_awaited { books.carrier.take() } else { None })
     };
     let _ = teardown::drop_outputs(node, finished, &mut Context::from_waker(Waker::noop()));
     crate::wake::wake_all(carrier);

@@ -27,9 +27,15 @@ use crate::work::Work;
 pub struct Ended<T, E> {
     outcome: Outcome<T, E>,
     node: Arc<Node>,
+    awaited_dead: bool,
 }
 
 impl<T, E> Ended<T, E> {
+    /// Whether the body awaited a child that could give no value, whatever had cancelled the scope by then.
+    pub(crate) fn awaited_dead(&self) -> bool {
+        self.awaited_dead
+    }
+
     pub(crate) fn into_outcome(self) -> Outcome<T, E> {
         self.outcome
     }
@@ -128,6 +134,7 @@ struct Aside {
 }
 
 /// All of the driver but the body.
+#[allow(clippy::struct_excessive_bools, reason = "independent latches, each set once")]
 struct Progress<'env> {
     opened: Opened,
     borrowed: Option<Box<BorrowedSet<'env>>>,
@@ -136,6 +143,7 @@ struct Progress<'env> {
     polled: bool,
     released: bool,
     closed: bool,
+    awaited_dead: bool,
 }
 
 pin_project! {
@@ -174,6 +182,7 @@ where
         polled: false,
         released: false,
         closed: false,
+        awaited_dead: false,
     };
     Drive { nursery, body: Body::Running { code: body }, progress }
 }
@@ -209,7 +218,7 @@ where
                     let drop_body = &mut || body.set(Body::Ended { value: None });
                     if progress.end_body(node, end, drop_body) {
                         progress.closed = true;
-                        return Poll::Ready(finish(node, value));
+                        return Poll::Ready(finish(node, value, progress.awaited_dead));
                     }
                     if let BodyProjection::Ended { value: slot } = this.body.as_mut().project() {
                         *slot = value;
@@ -225,7 +234,7 @@ where
                     BodyProjection::Ended { value } => value.take(),
                     BodyProjection::Running { .. } => None,
                 };
-                return Poll::Ready(finish(node, value));
+                return Poll::Ready(finish(node, value, progress.awaited_dead));
             }
             if progress.park(node, body_ended, cx) {
                 return Poll::Pending;
@@ -235,10 +244,10 @@ where
 }
 
 /// The outcome of a closed scope.
-fn finish<T, E: Send + 'static>(node: &Arc<Node>, value: Option<T>) -> Ended<T, E> {
+fn finish<T, E: Send + 'static>(node: &Arc<Node>, value: Option<T>, awaited_dead: bool) -> Ended<T, E> {
     frame::closed();
     let outcome = node.finish(value);
-    Ended { outcome: outcome.map_err(fault::restore_error), node: Arc::clone(node) }
+    Ended { outcome: outcome.map_err(fault::restore_error), node: Arc::clone(node), awaited_dead }
 }
 
 impl<'env> Progress<'env> {
@@ -310,7 +319,10 @@ impl<'env> Progress<'env> {
                 BodyEnd::Failed(Failure::Panic(panic))
             }
             (Ran::Done(Poll::Pending) | Ran::DeadChild, Some(Some(failure))) => BodyEnd::Failed(failure),
-            (Ran::Done(Poll::Pending) | Ran::DeadChild, _) => BodyEnd::AwaitedDead,
+            (Ran::Done(Poll::Pending) | Ran::DeadChild, _) => {
+                self.awaited_dead = true;
+                BodyEnd::AwaitedDead
+            }
         };
         Some((end, None))
     }
@@ -318,10 +330,9 @@ impl<'env> Progress<'env> {
     /// Drops the body and reports its end. Whether that was the end of the scope.
     fn end_body(&mut self, node: &Arc<Node>, end: BodyEnd<BoxedError>, drop_body: &mut dyn FnMut()) -> bool {
         let destructor = self.drop_body(node, drop_body);
-        // Nobody can come any more: who could have spawned is gone.
         let alone = node.holds() == 1 && node.borrowed() == 0;
         let plain = matches!(end, BodyEnd::Value) && destructor.is_none() && !self.has_external();
-        if alone && plain && node.close_alone() {
+        if plain && alone && node.close_alone() {
             return true;
         }
         let now = Instant::now().into_std();
@@ -465,7 +476,12 @@ impl Node {
         let mut work = Work::default();
         let hold = {
             let mut books = self.books();
-            if books.adopted || !books.has_nothing_to_do() {
+            if books.adopted || books.scope.daemons() > 0 || !books.has_nothing_to_do() {
+                return false;
+            }
+            // Only now: a daemon or a policy that was there a moment ago may have spawned. With neither of them, and the
+            // body gone, nobody is left who could.
+            if self.holds() != 1 || self.borrowed() != 0 {
                 return false;
             }
             let Some(effects) = books.scope.ended_alone(|| Instant::now().into_std()) else { return false };
@@ -476,6 +492,13 @@ impl Node {
         work.run();
         drop(hold);
         true
+    }
+
+    /// The outcome of the scope, once it is closed.
+    pub(crate) fn finish<T>(&self, value: Option<T>) -> Outcome<T, BoxedError> {
+        let mut books = self.books();
+        let accepted = self.spawned() - books.uncounted;
+        books.scope.finish(value, accepted)
     }
 
     /// The driver of a scope that somebody else carries only waits. Whether it may park.

@@ -9,6 +9,7 @@
 //! | a drain takes long: whom it waits for | warn |
 //! | a resource is released while shares of it are alive outside its scope | warn |
 //! | finalizers were dropped unrun, since the runtime ended | error |
+//! | a program's time is over: who was cancelled, who abandoned (also on standard error) | error |
 //!
 //! A failure that nobody took is the failure hook's business; see [`crate::set_failure_hook`].
 

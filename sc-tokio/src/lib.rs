@@ -105,6 +105,8 @@ pub use limit::{Limit, ZeroLimit};
 pub use nursery::Nursery;
 pub use owned::{Attached, OwnedScope, OwnedScopeBuilder, Shutdown};
 pub use permit::{Permit, Reserve, TryReserveError};
+#[cfg(not(sc_shuttle))]
+pub use program::assert_no_leaks;
 pub use program::{Root, RootEnd, Unfinished};
 pub use resource::{Acquire, Leaked, Lease};
 pub use root::{RootHandle, root};

@@ -72,32 +72,64 @@ pub use sc_macros::nursery;
 /// ```
 pub use sc_macros::scoped;
 
-/// `#[tokio::main]` with a root scope around the body; takes the same arguments.
+/// Runs a program: an `async fn main` in a root scope, on a runtime of its own.
 ///
-/// What is spawned outside any other scope belongs to the root. When the body returns, tasks that are left are
-/// cancelled with [`Reason::MainReturned`](crate::Reason::MainReturned) and joined: nothing dies in the middle of a
-/// write. Needs a dependency on `tokio` with its `macros` feature. See [`Root`](crate::Root) for programs that own their
-/// runtime.
+/// What is spawned outside any other scope belongs to the root. When the body returns, tasks that are left are cancelled with
+/// [`Reason::MainReturned`](crate::Reason::MainReturned) and joined: nothing dies in the middle of a write. SIGTERM and SIGINT (ctrl-c on
+/// other systems) begin a shutdown, a second one ends it; its phases are described at [`Root`](crate::Root), which is for
+/// programs that own their runtime. The runtime's end is bounded, too: it waits for blocking code as long as is left of
+/// `abandon_after`, and not for ever.
+///
+/// Needs a dependency on `tokio` with the feature of the runtime (`rt-multi-thread`, unless another `flavor` is asked for).
+///
+/// # Exit status
+///
+/// The body returns what any `main` may. Its value gives the exit status if the end was clean: nothing was cut short by the end of a
+/// drain, nothing abandoned. Else the status is a failure, whatever the value; an error is printed in either case. A body that is still running
+/// when the drain is over is dropped, so there is no value then.
+///
+/// On a function of another name the value is returned to the caller, of whatever type it is; an end that is not clean is
+/// a panic.
+///
+/// # Options
+///
+/// | option | value | default |
+/// |---|---|---|
+/// | `drain` | how long everything may take to finish when a shutdown has begun, see [`Root::drain`](crate::Root::drain) | 20 s |
+/// | `pre_drain` | for how long work is taken on after the signal, see [`Root::pre_drain`](crate::Root::pre_drain) | not at all |
+/// | `abandon_after` | how long to wait for what was cancelled, see [`Root::abandon_after`](crate::Root::abandon_after) | 5 s |
+/// | `signals` | whether to listen for signals, `true` or `false` | with the feature `signal` |
+///
+/// The first three are expressions of type `Duration`. The others are those of `#[tokio::main]`, with the same values and
+/// defaults: `flavor`, `worker_threads`, `start_paused`, `unhandled_panic`, `name`, `crate`.
 ///
 /// # Examples
 ///
 /// ```
-/// #[sc_tokio::main(flavor = "current_thread")]
-/// async fn main() {
+/// use std::time::Duration;
+///
+/// #[sc_tokio::main(flavor = "current_thread", drain = Duration::from_secs(10))]
+/// async fn main() -> std::io::Result<()> {
 ///     sc_tokio::spawn(std::future::pending::<()>()); // ends with the program
+///     Ok(())
 /// }
 /// ```
 pub use sc_macros::main;
 
-/// `#[tokio::test]` with a root scope around the body; takes the same arguments.
+/// Runs a test: an `async fn` in a root scope, on a runtime of its own.
 ///
-/// The test fails if it leaves tasks behind, and says where they were spawned; also if a task panics when the body is done. (They are cancelled and joined in any
-/// case, so that they cannot disturb another test.)
+/// The test fails if it leaves tasks behind, and says where they were spawned. Tasks that this crate did not spawn (by
+/// `tokio::spawn`, in a dependency) are counted; they fail it, too. It fails if a task panics when the body is done. What
+/// is left is cancelled and joined in any case, and the runtime ended in a bounded time, so that it cannot disturb another test.
+///
+/// `leaks = "allow"` lets a test leave what it likes. The other options are those of `#[tokio::test]`, with the same values
+/// and defaults: `flavor` (a current-thread runtime by default), `worker_threads`, `start_paused`, `unhandled_panic`, `name`, `crate`. A test that has to
+/// run with another attribute awaits [`assert_no_leaks`](crate::assert_no_leaks) where it ends.
 ///
 /// # Examples
 ///
 /// ```
-/// #[sc_tokio::test]
+/// #[sc_tokio::test(start_paused = true)]
 /// async fn serves_one_request() {
 ///     let server = sc_tokio::spawn(async { /* .. */ });
 ///     server.await.unwrap();

@@ -185,13 +185,6 @@ impl Node {
         self.spawned.load(Ordering::Acquire)
     }
 
-    /// The outcome of the scope, once it is closed.
-    pub(crate) fn finish<T>(&self, value: Option<T>) -> sc_core::Outcome<T, BoxedError> {
-        let mut books = self.books();
-        let accepted = self.spawned() - books.uncounted;
-        books.scope.finish(value, accepted)
-    }
-
     /// Whether anything ever changed for the children here.
     pub(crate) fn has_stops(&self) -> bool {
         self.word() >= EPOCH

@@ -3,7 +3,10 @@
 #[cfg(all(feature = "macros", not(sc_shuttle)))]
 #[doc(hidden)]
 pub mod entry;
+#[cfg(not(sc_shuttle))]
+mod leaks;
 mod phases;
+mod settle;
 #[cfg(all(feature = "signal", not(sc_shuttle)))]
 mod signals;
 mod unfinished;
@@ -16,14 +19,15 @@ use std::time::Duration;
 
 use sc_core::{CancelRequest, Cancelled, Failure, FailureRecord, Outcome, OutcomeKind, Reason, Supervise};
 
-use crate::ambient;
 use crate::builder::NurseryBuilder;
 use crate::drive::drive;
 use crate::fault::BoxedError;
 use crate::node::Node;
 use crate::nursery::Nursery;
 use crate::root::Registered;
-use crate::rt::{self, id_of};
+use crate::rt::id_of;
+#[cfg(not(sc_shuttle))]
+pub use leaks::assert_no_leaks;
 use phases::{Attended, Times, attend};
 pub use unfinished::Unfinished;
 
@@ -180,7 +184,7 @@ impl Root {
                 let body = async {
                     let value = main.await;
                     node.books().failed_late = Some(Vec::new());
-                    let left = left_behind(&node, patient).await;
+                    let left = settle::left_behind(&node, patient).await;
                     // Outside the scope, whose future may be dropped with what is in it.
                     returned = Some((value, left));
                     node.cancel(CancelRequest::because(Reason::MainReturned));
@@ -236,27 +240,6 @@ fn end(outcome: Outcome<(), Infallible>, has_value: bool) -> Result<sc_core::Rep
         Some(cancelled) if !has_value && cancelled.is_inherited() => Err(cancelled),
         _ => Ok(report),
     }
-}
-
-/// Where the tasks that outlive the main function were spawned. Those that are about to end, since
-/// whatever they waited for has happened, are given a chance to.
-async fn left_behind(node: &Arc<Node>, patient: bool) -> Vec<&'static Location<'static>> {
-    let nothing_lives = || node.living_children() == 0 && node.places().is_empty();
-    for _ in 0..32 {
-        if nothing_lives() {
-            break;
-        }
-        ambient::yield_now().await;
-    }
-    // On another thread such a task may need a moment of real time, which a thread can wait for
-    // without the runtime's timer.
-    for _ in 0..if patient { 20 } else { 0 } {
-        if nothing_lives() {
-            break;
-        }
-        let _ = rt::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await;
-    }
-    node.places()
 }
 
 /// How a root ended.

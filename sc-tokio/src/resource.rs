@@ -130,7 +130,7 @@ pin_project! {
         scope: &'n Scope<E>,
         place: &'static Location<'static>,
         stage: Stage<'n, R, E, A, F>,
-        polls: u32,
+        polls: u8,
     }
 }
 

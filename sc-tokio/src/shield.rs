@@ -119,12 +119,16 @@ where
 {
     let options = Options { shield: Some(limit), ..Options::default() };
     let setup = Setup { options: Some(Box::new(options)), ..Setup::at(place) };
-    match Opening::new(setup, inside(future)).await.into_result_of_shielded_child() {
+    let ended = Opening::new(setup, inside(future)).await;
+    let awaited_dead = ended.awaited_dead();
+    match ended.into_result_of_shielded_child() {
         Ok(output) => return output,
         Err(Failure::Panic(panic)) => panic.resume(),
         // Its code awaited a child that could give no value, or missed the child's own deadline: the frame was the shield's, and
         // is to be the child's.
-        Err(Failure::Cancelled(cancelled)) if !cancelled.is_inherited() => crate::child::end_frame(cancelled),
+        Err(Failure::Cancelled(cancelled)) if awaited_dead || !cancelled.is_inherited() => {
+            crate::child::end_frame(cancelled, awaited_dead);
+        }
         Err(_) => {
             // The time is over: from here on the child stops as any other.
             if let Some(Opener { node, who, .. }) = frame::current().filter(|here| here.who != Who::BODY) {

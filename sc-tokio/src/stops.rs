@@ -35,10 +35,18 @@ pub(crate) struct Batch {
     below: u64,
     /// The others had been told by the scope's cancellation, and the first reason wins (P6), with its instant (P9).
     only_daemons: bool,
+    /// The daemon whose turn to stop had come: it has its instant (P9).
+    except: Option<u64>,
     cancelled: Cancelled,
     since: Instant,
     at: Option<Instant>,
     due: bool,
+}
+
+impl Batch {
+    fn tells(&self, id: u64, is_daemon: bool) -> bool {
+        id < self.below && (is_daemon || !self.only_daemons) && self.except != Some(id)
+    }
 }
 
 /// How many cancellations of all present children are told apart.
@@ -76,7 +84,7 @@ impl Stops {
             }
             return (earlier.due, Some(stop));
         }
-        if let Some(batch) = batches.iter().find(|batch| id < batch.below && !batch.only_daemons) {
+        if let Some(batch) = batches.iter().find(|batch| batch.tells(id, false)) {
             return (batch.due, Some(stop));
         }
         // An entry goes with its child's exit. The rare one that came too late for that is swept,
@@ -91,16 +99,15 @@ impl Stops {
     }
 
     /// Gives back what is to be dropped without the lock: the causes are the user's.
-    pub(crate) fn all_below(
+    fn all_below(
         &mut self,
-        below: u64,
-        only_daemons: bool,
+        (below, only_daemons, except): (u64, bool, Option<u64>),
         cancelled: Cancelled,
         since: Instant,
         grace: Duration,
     ) -> Option<Batch> {
         let (at, due) = (since.checked_add(grace), grace.is_zero());
-        let batch = Batch { below, only_daemons, cancelled, since, at, due };
+        let batch = Batch { below, only_daemons, except, cancelled, since, at, due };
         let Stopped { batches, .. } = self.0.make();
         if batches.last().is_some_and(|last| last.below == below && last.only_daemons <= only_daemons) {
             // Nobody came since: they have been told, and the first reason wins (P6).
@@ -117,7 +124,7 @@ impl Stops {
             return Some(Told { cancelled: stop.cancelled.clone(), since: stop.since, due: stop.due, at: stop.at });
         }
         // In the order they were told: the first that a child was present at is the one it obeys.
-        let batch = batches.iter().find(|batch| id < batch.below && (is_daemon || !batch.only_daemons))?;
+        let batch = batches.iter().find(|batch| batch.tells(id, is_daemon))?;
         Some(Told { cancelled: batch.cancelled.clone(), since: batch.since, due: batch.due, at: batch.at })
     }
 
@@ -146,7 +153,9 @@ impl Stops {
     /// Ends every grace at once. Gives the tasks to abort; all who wait have to look.
     pub(crate) fn expire(&mut self, shielded: &Shielded) -> Vec<AbortHandle> {
         let Some(Stopped { single, batches, .. }) = self.0.get_mut() else { return Vec::new() };
-        batches.iter_mut().for_each(|batch| batch.due = true);
+        for batch in &mut *batches {
+            batch.due = true;
+        }
         let mut aborts = Vec::new();
         for (id, stop) in single.iter_mut().filter(|(_, stop)| !stop.due) {
             stop.due = true;
@@ -235,12 +244,16 @@ impl Node {
             let below = self.spawned();
             let mut retired = Vec::new();
             let only_daemons = books.scope.cancelled().is_some();
+            let in_turn = books.daemon.as_ref().map(|told| told.id);
             for (id, grace) in books.graces.below(below, only_daemons) {
+                if in_turn == Some(id) {
+                    continue;
+                }
                 let (cancelled, at, due) = (cancelled.clone(), now.checked_add(grace), grace.is_zero());
                 let stop = Stop { cancelled, since: now, at, due, task: None, aborts: false, aborted: false };
                 retired.push(books.stops.one(id, stop));
             }
-            (retired, books.stops.all_below(below, only_daemons, cancelled, now, grace))
+            (retired, books.stops.all_below((below, only_daemons, in_turn), cancelled, now, grace))
         };
         drop(retired);
         self.wake_present();

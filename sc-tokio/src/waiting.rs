@@ -1,5 +1,6 @@
 //! A place on a scope's list of waiters.
 
+use std::num::NonZeroU32;
 use std::task::Context;
 
 use crate::node::Node;
@@ -7,21 +8,25 @@ use crate::node::Node;
 /// Empty until somebody waits with it; to be left before it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    key: Option<usize>,
+    /// One more than the place on the list: every handle of a child has one of these, and most never wait.
+    key: Option<NonZeroU32>,
 }
 
 impl Waiting {
     /// Has the task woken at the scope's next change of state. Check again after this call.
     pub(crate) fn wait(&mut self, node: &Node, cx: &Context<'_>) {
         let waker = cx.waker().clone();
-        let old = node.books().waiters.wait(&mut self.key, waker);
+        let mut place = self.key.map(|key| key.get() as usize - 1);
+        let old = node.books().waiters.wait(&mut place, waker);
+        self.key = place.and_then(|place| NonZeroU32::new(u32::try_from(place + 1).ok()?));
+        debug_assert!(self.key.is_some(), "fewer than 2^32 wait for one scope");
         drop(old);
     }
 
     #[inline]
     pub(crate) fn leave(&mut self, node: &Node) {
         if let Some(key) = self.key.take() {
-            Self::leave_place(node, key);
+            Self::leave_place(node, key.get() as usize - 1);
         }
     }
 

@@ -96,7 +96,7 @@ fn a_task_spawned_into_a_cancelled_scope_is_never_polled() {
             })
             .outcome()
             .await;
-            assert_eq!(outcome.report().refused, 1);
+            assert_eq!((outcome.report().refused, outcome.value()), (1, Some(&())), "{outcome:?}");
             assert!(kept.unwrap().await.unwrap_err().is_cancelled());
             assert_eq!(polled.load(Ordering::SeqCst), 0);
         }

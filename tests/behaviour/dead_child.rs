@@ -166,3 +166,32 @@ fn a_ready_branch_in_the_same_poll_does_not_save_the_frame_from_its_next_await()
         assert_eq!(result.unwrap_err(), "dead");
     });
 }
+
+/// A time-out puts a scope around the child's code, and a shield does: neither is the frame that has to end.
+#[tokio::test(start_paused = true)]
+async fn in_a_child_with_a_time_out_or_a_shield_that_is_in_its_grace() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for (timeout, shielded) in [(false, false), (true, false), (false, true), (true, true)] {
+        let outcome = nursery!(async |n| -> Result<(), Cancelled> {
+            let mut task = n.task();
+            if timeout {
+                task = task.timeout(LONG);
+            }
+            if shielded {
+                task = task.shielded(LONG);
+            }
+            task.spawn_with(async |n: &Scope<Cancelled>| {
+                n.task().grace(SECOND).spawn(pending::<()>()).await;
+                unreachable!("a cancelled sibling gives no value")
+            });
+            yield_now().await;
+            n.cancel("all of you");
+            Ok(())
+        })
+        .grace(LONG)
+        .outcome()
+        .await;
+        let drained_in = outcome.report().drained_in;
+        assert_eq!(drained_in, Some(SECOND), "timeout {timeout}, shielded {shielded}: {outcome:?}");
+    }
+}

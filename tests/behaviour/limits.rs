@@ -372,7 +372,7 @@ async fn a_permit_of_a_scope_that_was_cancelled_spawns_nothing() {
     .limit(&limit)
     .outcome()
     .await;
-    assert_eq!(outcome.report().refused, 1);
+    assert_eq!((outcome.report().refused, outcome.value()), (1, Some(&())), "{outcome:?}");
     assert_eq!(limit.available(), 1);
 }
 

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use sc_tokio::{Cancelled, Failure, OutcomeKind, Scope, nursery};
+use sc_tokio::{Cancelled, Failure, Nursery, OutcomeKind, Scope, nursery};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -291,4 +291,27 @@ async fn an_error_in_the_grace_ends_a_child_with_a_timeout_there_and_then() {
     assert_eq!(start.elapsed(), 2 * SECOND, "the grace is a bound and not a wait");
     assert_eq!(outcome.report().failed, 1);
     assert!(matches!(outcome.failures(), [Failure::Error("the disk is full")]), "{outcome:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_whose_turn_has_come_gets_no_later_instant_from_cancel_children() {
+    for own_grace in [None, Some(10 * SECOND)] {
+        let (ended, started) = (Log::new(), Instant::now());
+        nursery!(async |n: &Nursery<'_, Cancelled>| {
+            // Stopped last, since it is the older one.
+            n.task().daemon().spawn_with(async |n: &Scope<Cancelled>| {
+                sleep(5 * SECOND).await;
+                n.cancel_children("too late for the other");
+                pending::<()>().await;
+            });
+            let task = n.task().daemon();
+            let task = if let Some(grace) = own_grace { task.grace(grace) } else { task };
+            task.spawn(dropped_at(&ended, "in its turn", started));
+            Ok(())
+        })
+        .grace(10 * SECOND)
+        .await
+        .unwrap();
+        assert_eq!(ended.entries(), ["in its turn 10"], "with {own_grace:?} of its own");
+    }
 }

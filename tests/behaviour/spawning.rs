@@ -61,7 +61,7 @@ fn a_child_of_a_draining_scope_is_never_polled_and_its_captures_are_dropped() {
         })
         .outcome()
         .await;
-        assert_eq!(outcome.report().refused, 4);
+        assert_eq!((outcome.report().refused, outcome.value()), (4, Some(&())), "{outcome:?}");
         assert_eq!(polled.load(Ordering::SeqCst), 0);
         assert!(!outcome.is_ok(), "work was turned away");
     });

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-const GROUPS: &[&str] = &["escapes", "children", "errors", "scoped", "detached", "owned", "joins", "values"];
+const GROUPS: &[&str] = &["escapes", "children", "errors", "scoped", "detached", "owned", "joins", "values", "program"];
 
 /// Set for the process that checks programs without looking at the messages.
 const COPIES: &str = "SC_COMPILE_FAIL_COPIES";

@@ -3,9 +3,10 @@
 //! Nothing here waits or is woken. Time jumps to the next instant at which anything can happen; then rules are applied
 //! until none applies. Every question is answered by looking through everything there is.
 //!
-//! Not modelled: ties (two causes at one instant; [`expected`] gives up on such a program), blocking children, ambient
-//! tasks, own policies, `cancel_on`, `set_deadline`, tokens, values, owned scopes, shutdown, the root
-//! of a program, places and names, stragglers, and in which order the hook is told.
+//! Not modelled: ties (two causes at one instant; [`expected`] gives up on such a program), blocking children (their time is
+//! not virtual), own policies and joiners, `cancel_on`, `set_deadline`, tokens, values, owned scopes, join sets, shutdown, the
+//! root of a program, places and names, stragglers, and in which order the hook is told. What programs leave out so that
+//! this can stay obvious is in `program/generate/restrict.rs`.
 
 mod ambient;
 mod frames;
@@ -113,6 +114,8 @@ struct ScopeState<'p> {
     cancelled_at: At,
     /// Since when it or its surroundings are cancelled.
     since: At,
+    /// Its body awaited a child that could give no value.
+    awaited_dead: bool,
     /// What a shield keeps out, and until when.
     pending: Option<(String, At)>,
     /// The scope of a join.

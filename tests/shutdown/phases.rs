@@ -195,6 +195,66 @@ async fn the_cancellation_says_shutdown_and_a_shield_in_main_is_finished() {
     assert!(!ended.is_clean());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_child_started_in_the_delay_runs_until_the_drain_begins() {
+    let log = Log::new();
+    let told = log.clone();
+    let ended = Root::new().pre_drain(5 * SECOND).run(async move {
+        sc_tokio::root().begin_shutdown();
+        sleep(SECOND).await;
+        nursery!(async |n| -> Result<(), Cancelled> {
+            let late = told.at_drop("stopped");
+            n.task().until_shutdown().spawn(async move {
+                late.0.add("began");
+                pending::<()>().await;
+            });
+            Ok(())
+        })
+        .await
+        .unwrap();
+    });
+    assert!(ended.await.is_clean());
+    assert_eq!(log.entries(), ["began 1", "stopped 5"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_during_the_shutdown_reaches_the_hook() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hook = Arc::clone(&told);
+    sc_tokio::set_failure_hook(move |failure| {
+        if failure.message.contains("in the drain, for the hook") {
+            hook.lock().unwrap().push(failure.to_string());
+        }
+    });
+    let ended = Root::new().run(async {
+        sc_tokio::spawn(async {
+            sc_tokio::drain_begins().await;
+            panic!("in the drain, for the hook");
+        });
+        sc_tokio::root().begin_shutdown();
+        sleep(SECOND).await;
+    });
+    assert!(ended.await.is_clean(), "supervised: it takes nobody with it");
+    sc_tokio::reset_failure_hook();
+    assert_eq!(told.lock().unwrap().len(), 1);
+}
+
+/// A root's handle is used wherever the news comes from.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_may_begin_on_a_thread_that_is_not_the_runtimes() {
+    let start = std::time::Instant::now();
+    let ended = Root::new().drain(Duration::MAX).run(async {
+        let root = sc_tokio::root();
+        std::thread::spawn(move || {
+            root.begin_shutdown();
+            root.hurry_shutdown();
+        });
+        pending::<()>().await;
+    });
+    assert!(!ended.await.is_clean());
+    assert!(start.elapsed() < Duration::from_secs(60));
+}
+
 /// A program whose main function is over, and that has to wait for somebody.
 async fn does_not_end(time: Duration) {
     sc_tokio::spawn_shielded(time, pending::<()>());
@@ -241,6 +301,23 @@ async fn a_third_signal_ends_the_wait() {
     });
     let ended = ended.await;
     assert_eq!(start.elapsed(), 2 * SECOND);
+    assert_eq!((ended.unfinished().len(), ended.abandoned().len()), (2, 1), "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_and_a_third_signal_at_once_wait_for_nobody() {
+    let start = Instant::now();
+    let ended = Root::new().run(async {
+        sc_tokio::spawn_shielded(100 * SECOND, pending::<()>());
+        tokio::task::yield_now().await;
+        let root = sc_tokio::root();
+        root.begin_shutdown();
+        root.hurry_shutdown();
+        root.hurry_shutdown();
+        pending::<()>().await;
+    });
+    let ended = ended.await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!((ended.unfinished().len(), ended.abandoned().len()), (2, 1), "{ended:?}");
 }
 

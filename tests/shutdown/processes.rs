@@ -161,4 +161,6 @@ fn blocking_code_that_does_not_end_is_abandoned_and_named() {
 #[test]
 fn blocking_code_that_nobody_owns_delays_the_end_for_a_bounded_time() {
     Program::start("not_ours").end().assert(0, "", &[]);
+    Program::start("blocked_panics").end().assert(101, "", &["beside a thread that is blocked"]);
+    Program::start("boundless").end().assert(0, "", &[]);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sc_tokio::{Cancelled, Reason, Scope, scope};
 use shuttle_tokio::sync::oneshot;
 
-use crate::support::{Flag, Live, Seen, a_few, block_on, explore, linger, outside, pause, poll_until};
+use crate::support::{Flag, Live, Seen, a_few, block_on, explore, explore_more, linger, outside, pause, poll_until};
 
 /// Longer than any clock here goes.
 const GRACE: Duration = Duration::from_secs(3600);
@@ -320,6 +320,37 @@ fn the_output_of_a_daemon_or_a_blocking_child_is_gone_as_well() {
         });
         assert_eq!(outputs.count(), 0, "no output outlives the scope");
         seen.saw(["both with their handles", "one of them", "both later"][left_over]);
+    });
+}
+
+#[test]
+fn the_output_of_a_daemon_whose_handle_another_daemon_drops_after_the_drain_is_gone_as_well() {
+    explore_more(4, &["gave a value", "was stopped"], |seen| {
+        let (outputs, ended) = (Live::default(), Flag::default());
+        let result: Result<(), Cancelled> = block_on(
+            scope(async |s: &Scope<Cancelled>| {
+                let (outputs, ended) = (outputs.clone(), ended.clone());
+                let (spawned, has_spawned) = oneshot::channel::<()>();
+                let older = s.task().daemon().spawn_with(async move |s: &Scope<Cancelled>| {
+                    let newer = s.task().daemon().spawn(async move {
+                        linger().await;
+                        let output = outputs.value();
+                        ended.raise();
+                        Ok(output)
+                    });
+                    let _ = spawned.send(());
+                    std::future::pending::<()>().await;
+                    drop(newer);
+                });
+                drop(older);
+                let _ = has_spawned.await;
+                Ok(())
+            })
+            .into_future(),
+        );
+        assert!(result.is_ok());
+        assert_eq!(outputs.count(), 0, "no output outlives the scope");
+        seen.saw(if ended.is_up() { "gave a value" } else { "was stopped" });
     });
 }
 

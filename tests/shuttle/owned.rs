@@ -39,25 +39,28 @@ fn an_owner_that_lets_go_while_the_parent_is_cancelled() {
     explore(&["the owner let go", "the parent was cancelled"], |seen: &Seen| {
         let (live, finalized) = (Live::default(), Flag::default());
         let was_cancelled = block_on(async {
-            let (sender, dropped) = oneshot::channel();
+            let (mut cancelling, mut dropping) = (None, None);
             let _: Result<(), Cancelled> = scope(async |s: &Scope<Cancelled>| {
                 let owned = open(s, &live, &finalized);
                 let canceller = s.canceller();
-                drop(outside(async move {
+                cancelling = Some(outside(async move {
                     linger().await;
                     canceller.cancel("the parent");
                 }));
-                drop(outside(async move {
+                dropping = Some(outside(async move {
                     linger().await;
-                    let _ = sender.send(owned.is_cancelled());
+                    let before = owned.is_cancelled();
                     drop(owned);
+                    before
                 }));
                 Ok(())
             })
             .await;
             assert_eq!(live.count(), 0, "P1: children and finalizers have ended before the parent resolved");
             assert!(finalized.is_up(), "P10");
-            dropped.await.expect("the owner's task")
+            // So that the schedule does not end in the middle of either.
+            cancelling.expect("the body ran").await.expect("the canceller's task");
+            dropping.expect("the body ran").await.expect("the owner's task")
         });
         seen.saw(if was_cancelled { "the parent was cancelled" } else { "the owner let go" });
     });

@@ -22,22 +22,32 @@ const SEATS: &str = "Scope::reserve";
 const SET: &str = "ScopedJoinSet";
 
 pub(super) fn contests(plan: Plan) -> Vec<Contest> {
-    let count = if plan.full { 10_000_000 } else { 100_000 };
-    Flavour::BOTH.into_iter().map(|flavour| contest(count, flavour)).collect()
+    let flavours = Flavour::BOTH.into_iter();
+    let mut contests: Vec<_> =
+        flavours.clone().map(|flavour| contest(if plan.full { 1_000_000 } else { 100_000 }, flavour)).collect();
+    if plan.full {
+        contests.extend(flavours.map(|flavour| rings(10_000_000, flavour)));
+    }
+    contests
 }
 
 fn contest(count: u32, flavour: Flavour) -> Contest {
-    Contest::new("accept loop", flavour, count)
-        .kind("100 alive")
-        .n(count)
-        .ours(Contestant::repeated(RING, 1, move || ring(count)))
+    rings(count, flavour)
         .ours(Contestant::repeated(SEATS, 1, move || seats(count)))
         .ours(Contestant::repeated(SET, 1, move || set(count)))
-        .peer(Contestant::repeated("tokio::spawn, oldest handle awaited", 1, move || bare_ring(count)))
         .peer(Contestant::repeated("TaskTracker, Semaphore", 1, move || bare_seats(count)))
         .peer(Contestant::repeated("JoinSet", 1, move || bare_set(count)))
         .compare(SEATS, "TaskTracker, Semaphore")
         .compare(SET, "JoinSet")
+}
+
+/// Without the others, for as long as it takes.
+fn rings(count: u32, flavour: Flavour) -> Contest {
+    Contest::new("accept loop", flavour, count)
+        .kind("100 alive")
+        .n(count)
+        .ours(Contestant::repeated(RING, 1, move || ring(count)))
+        .peer(Contestant::repeated("tokio::spawn, oldest handle awaited", 1, move || bare_ring(count)))
 }
 
 async fn ring(count: u32) {

@@ -4,6 +4,8 @@
 //! - "Passed": the deadline is over when the body suspends; measured until all are told and joined.
 //! - "Inherited": one deadline above, a thousand scopes below it that are parked, measured from the moment it passes. With
 //!   timeouts every task has to know the instant; a token is cancelled by hand.
+//!
+//! Tokio's timer counts in milliseconds. Time on the wall has up to one of them in the last two, processor time has not.
 
 use std::future::pending;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The port: accepting, connections, the orderly end.
 //!
 //! `axum::serve` bounds nothing: neither how long a client may take over a request's head, nor how long the last connection may hold
-//! up a shutdown. What it does instead is the forty lines below.
+//! up a shutdown. What it takes to do so is in this file.
 
 use std::io;
 use std::net::SocketAddr;
@@ -58,13 +58,9 @@ pub enum ServeError {
 /// Dropping it closes all connections; the enclosing scope waits for what they have started.
 #[scoped(|n|, policy = Supervise, name = "service")]
 pub async fn serve(config: Config, ready: Ready<SocketAddr>) -> Result<(), ServeError> {
-    let address = config.listen;
-    let listening = async {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    };
-    let (listener, address) = listening.await.map_err(|error| ServeError::Listen { address, error })?;
+    let refused = |error| ServeError::Listen { address: config.listen, error };
+    let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
     let app = App::new(config);
     n.task().name("refresher").until_shutdown().spawn(rates::refresh(Arc::clone(&app)));
     ready.signal(address);

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Body, Daemon, Failures, Scope, StoppingDaemon};
+use super::lists::{Daemon, Failures, StoppingDaemon};
+use super::{Body, Scope};
 use crate::cancelled::Detail;
 use crate::{Cancelled, ChildId, Effects, FailureRecord, Member, Reason};
 
@@ -157,10 +158,6 @@ impl<E> Scope<E> {
     fn is_judging(&self) -> bool {
         let is_judging = |failures: &Failures<E>| failures.judging.is_some() || !failures.to_judge.is_empty();
         self.failures.as_deref().is_some_and(is_judging)
-    }
-
-    fn newest_daemon(&self) -> Option<ChildId> {
-        self.daemons.as_ref()?.all.last_key_value().map(|(newest, _)| *newest)
     }
 
     fn stop_daemon(&mut self, id: ChildId, now: Instant, effects: &mut Effects<E>) {

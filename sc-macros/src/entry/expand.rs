@@ -2,55 +2,95 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{AttrStyle, ItemFn, ReturnType, Type};
+use syn::{AttrStyle, Block, ItemFn, ReturnType, Signature, Type};
 
-use super::Entry;
 use super::options::{Flavor, Options};
+use super::{Entry, is_main, is_test};
 
 pub(crate) fn expand(entry: Entry, options: &Options, function: ItemFn) -> TokenStream {
-    let ItemFn { attrs: mut attributes, vis, mut sig, block, .. } = function;
-    sig.asyncness = None;
+    let ItemFn { attrs: mut attributes, vis, sig, block, .. } = function;
     for attribute in &mut attributes {
         // Those inside the body are the function's, too.
         attribute.style = AttrStyle::Outer;
     }
-    let output = output(&sig.output);
-    let runtime = runtime(options);
-    let site = Span::mixed_site();
-    let body = quote!(async move #block);
-    let (attribute, content) = match entry {
-        Entry::Main => {
-            let root = root(options);
-            let run = quote_spanned!(site=> ::sc_tokio::__private::entry::program);
-            let ended = quote!(#run::<#output, _, _>(#runtime, #root, #body));
-            let place = sig.output.to_token_stream().into_iter().last().map_or(site, |last| last.span());
-            // Only the program's own has an exit status.
-            let is_main = sig.ident == "main";
-            if is_main {
-                sig.output = syn::parse_quote!(-> ::std::process::ExitCode);
-            }
-            let site = site.located_at(place);
-            let take = if is_main {
-                quote_spanned!(site=> ::std::process::Termination::report)
-            } else {
-                quote_spanned!(site=> ::sc_tokio::__private::entry::value)
-            };
-            (None, quote!(#take(#ended)))
-        }
-        Entry::Test => {
-            let leaks = if options.leaks_allowed { quote!(Allow) } else { quote!(Deny) };
-            let leaks = quote_spanned!(site=> ::sc_tokio::__private::entry::Leaks::#leaks);
-            let run = quote_spanned!(site=> ::sc_tokio::__private::entry::test);
-            (Some(quote!(#[::core::prelude::v1::test])), quote!(#run::<#output, _, _>(#runtime, #leaks, #body)))
-        }
+    if entry == Entry::Test {
+        attributes.retain(|attribute| !is_test(attribute));
+    }
+    let test = (entry == Entry::Test).then(|| quote!(#[::core::prelude::v1::test]));
+    let body = Body::new(&sig, &block);
+    let content = match entry {
+        Entry::Main => program(options, &sig, &body),
+        Entry::Test => run_test(options, &body),
     };
+    let item = body.item;
+    let mut outer = sig.clone();
+    outer.asyncness = None;
+    if is_main(entry, &sig) {
+        // Only the program's own has an exit status. Its arguments have been complained about.
+        outer.inputs.clear();
+        outer.output = syn::parse_quote!(-> ::std::process::ExitCode);
+    }
     quote! {
-        #attribute
+        #test
         #(#attributes)*
-        #vis #sig {
+        #vis #outer {
+            #item
             #content
         }
     }
+}
+
+/// The user's body as a future.
+struct Body {
+    /// What is to stand before.
+    item: TokenStream,
+    future: TokenStream,
+    /// The type of its value, as far as it can be written here.
+    output: TokenStream,
+}
+
+impl Body {
+    /// A function of its own if possible, since what rustc says about those is what people know. One with parameters would
+    /// have to be called with the arguments that the patterns took apart, and inside another function `Self` is nobody.
+    fn new(sig: &Signature, block: &Block) -> Self {
+        let Signature { ident, output, .. } = sig;
+        let is_plain = sig.to_token_stream().to_string() == quote!(async fn #ident() #output).to_string();
+        if is_plain && !has("Self", quote!(#sig #block)) {
+            let item = quote! {
+                #[allow(clippy::unused_async)]
+                #sig #block
+            };
+            return Self { item, future: quote!(#ident()), output: quote!(_) };
+        }
+        Self { item: TokenStream::new(), future: quote!(async move #block), output: written(output) }
+    }
+}
+
+fn program(options: &Options, sig: &Signature, body: &Body) -> TokenStream {
+    let Body { future, output, .. } = body;
+    let (runtime, root) = (runtime(options), root(options));
+    let is_main = is_main(Entry::Main, sig);
+    if is_main && !sig.inputs.is_empty() {
+        return quote!(::std::process::ExitCode::FAILURE);
+    }
+    // A type that is no exit status is complained about where it stands.
+    let place = sig.output.to_token_stream().into_iter().last().map_or_else(Span::mixed_site, |last| last.span());
+    let site = Span::mixed_site().located_at(place);
+    let ended = quote_spanned!(site=> ::sc_tokio::__private::entry::program::<#output, _, _>(#runtime, #root, #future));
+    if is_main {
+        quote_spanned!(site=> ::std::process::Termination::report(#ended))
+    } else {
+        quote_spanned!(site=> ::sc_tokio::__private::entry::value(#ended))
+    }
+}
+
+fn run_test(options: &Options, body: &Body) -> TokenStream {
+    let Body { future, output, .. } = body;
+    let runtime = runtime(options);
+    let site = Span::mixed_site();
+    let policy = if options.leaks_allowed { quote!(Allow) } else { quote!(Deny) };
+    let policy = quote_spanned!(site=> ::sc_tokio::__private::entry::LeakPolicy::#policy);
+    quote_spanned!(site=> ::sc_tokio::__private::entry::test::<#output, _, _>(#runtime, #policy, #future))
 }
 
 fn runtime(options: &Options) -> TokenStream {
@@ -74,19 +114,18 @@ fn root(options: &Options) -> TokenStream {
     quote!(#root #calls)
 }
 
-/// The type of the body's value, as far as it can be written there.
-fn output(output: &ReturnType) -> TokenStream {
+fn written(output: &ReturnType) -> TokenStream {
     match output {
         ReturnType::Default => quote!(()),
-        ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) || has_impl(ty.to_token_stream()) => quote!(_),
+        ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) || has("impl", ty.to_token_stream()) => quote!(_),
         ReturnType::Type(_, ty) => ty.to_token_stream(),
     }
 }
 
-fn has_impl(tokens: TokenStream) -> bool {
+fn has(word: &str, tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == "impl",
-        TokenTree::Group(group) => has_impl(group.stream()),
+        TokenTree::Ident(ident) => ident == word,
+        TokenTree::Group(group) => has(word, group.stream()),
         _ => false,
     })
 }

@@ -10,7 +10,7 @@ mod tests;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::ItemFn;
+use syn::{Attribute, ItemFn, Signature};
 
 use crate::errors::Errors;
 use options::Options;
@@ -48,6 +48,15 @@ pub(crate) fn generate(entry: Entry, arguments: TokenStream, item: &TokenStream)
     quote!(#errors #function)
 }
 
+/// Whether it is the program's own `main`.
+fn is_main(entry: Entry, signature: &Signature) -> bool {
+    entry == Entry::Main && signature.ident == "main"
+}
+
+fn is_test(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("test")
+}
+
 /// Whether it can be expanded.
 fn check(entry: Entry, function: &ItemFn, errors: &mut Errors) -> bool {
     let (name, signature) = (entry.name(), &function.sig);
@@ -56,11 +65,11 @@ fn check(entry: Entry, function: &ItemFn, errors: &mut Errors) -> bool {
         errors.at(&signature.fn_token, message);
         return false;
     }
-    if entry == Entry::Main && signature.ident == "main" && !signature.inputs.is_empty() {
+    if is_main(entry, signature) && !signature.inputs.is_empty() {
         errors.at(&signature.inputs, "nobody calls `main` with arguments: remove them");
     }
     if entry == Entry::Test {
-        for attribute in function.attrs.iter().filter(|attribute| attribute.path().is_ident("test")) {
+        for attribute in function.attrs.iter().filter(|attribute| is_test(attribute)) {
             errors.at(attribute, "`#[sc_tokio::test]` makes this a test already: remove this attribute");
         }
     }

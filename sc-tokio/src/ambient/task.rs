@@ -29,10 +29,10 @@ use crate::wake::discard;
 
 /// What stops the ambient tasks of a scope, and where they were spawned.
 #[derive(Debug, Default)]
-pub(crate) struct AmbientTasks(Lazy<Tasks>);
+pub(crate) struct AmbientTasks(Lazy<Handles>);
 
 #[derive(Debug, Default)]
-struct Tasks {
+struct Handles {
     tasks: Vec<(u64, AbortHandle, &'static Location<'static>)>,
     sweep_at: usize,
     /// Those that no stop of the scope aborts: here for [`places`](Self::places) only.
@@ -46,7 +46,7 @@ struct Tasks {
 impl AmbientTasks {
     /// Keeps one. Finished ones are swept in proportion to those that live (P11).
     pub(crate) fn push(&mut self, id: u64, abort: AbortHandle, place: &'static Location<'static>) {
-        let Tasks { tasks, sweep_at, .. } = self.0.make();
+        let Handles { tasks, sweep_at, .. } = self.0.make();
         if tasks.len() >= (*sweep_at).max(64) {
             tasks.retain(|(_, task, _)| !task.is_finished());
             *sweep_at = tasks.len() * 2;
@@ -56,7 +56,7 @@ impl AmbientTasks {
 
     /// Keeps a shielded one.
     pub(crate) fn push_shielded(&mut self, task: AbortHandle, place: &'static Location<'static>) {
-        let Tasks { shielded, sweep_shielded_at, .. } = self.0.make();
+        let Handles { shielded, sweep_shielded_at, .. } = self.0.make();
         if shielded.len() >= (*sweep_shielded_at).max(64) {
             shielded.retain(|(task, _)| !task.is_finished());
             *sweep_shielded_at = shielded.len() * 2;
@@ -65,7 +65,7 @@ impl AmbientTasks {
     }
 
     pub(crate) fn take_one(&mut self, id: u64) -> Option<AbortHandle> {
-        let Tasks { tasks, .. } = self.0.get_mut()?;
+        let Handles { tasks, .. } = self.0.get_mut()?;
         let index = tasks.iter().position(|(task, ..)| *task == id)?;
         let task = tasks.swap_remove(index).1;
         Some(self.aborts(id, task))
@@ -73,7 +73,7 @@ impl AmbientTasks {
 
     /// Writes down that one is about to be aborted.
     pub(crate) fn aborts(&mut self, id: u64, task: AbortHandle) -> AbortHandle {
-        let Tasks { aborted, sweep_aborted_at, .. } = self.0.make();
+        let Handles { aborted, sweep_aborted_at, .. } = self.0.make();
         if aborted.len() >= (*sweep_aborted_at).max(64) {
             aborted.retain(|_, task| !task.is_finished());
             *sweep_aborted_at = aborted.len() * 2;
@@ -88,7 +88,7 @@ impl AmbientTasks {
 
     /// Takes those for which this holds.
     pub(crate) fn take_if(&mut self, told: impl Fn(u64) -> bool) -> Vec<AbortHandle> {
-        let Some(Tasks { tasks, .. }) = self.0.get_mut() else { return Vec::new() };
+        let Some(Handles { tasks, .. }) = self.0.get_mut() else { return Vec::new() };
         let (taken, left) = std::mem::take(tasks).into_iter().partition(|(id, ..)| told(*id));
         *tasks = left;
         let taken: Vec<(u64, AbortHandle, _)> = taken;
@@ -97,7 +97,7 @@ impl AmbientTasks {
 
     /// Where those that live were spawned.
     pub(crate) fn places(&self) -> Vec<&'static Location<'static>> {
-        let Some(Tasks { tasks, shielded, .. }) = self.0.get() else { return Vec::new() };
+        let Some(Handles { tasks, shielded, .. }) = self.0.get() else { return Vec::new() };
         let tasks = tasks.iter().map(|(_, task, place)| (task, *place));
         let shielded = shielded.iter().map(|(task, place)| (task, *place));
         tasks.chain(shielded).filter(|(task, _)| !task.is_finished()).map(|(_, place)| place).collect()

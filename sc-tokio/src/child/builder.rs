@@ -182,13 +182,13 @@ impl<'n, E, N> TaskBuilder<'n, E, N> {
         self
     }
 
-    /// The child is stopped when the program begins to shut down, with [`Reason::Shutdown`](crate::Reason::Shutdown): an
-    /// accept loop, a refresher. As with every stop from inside, that is no failure and leaves the scope open; what runs
-    /// besides may finish. One that is started after the shutdown has begun is not polled.
+    /// The child is stopped when the drain of the program's shutdown begins, with
+    /// [`Reason::Shutdown`](crate::Reason::Shutdown): an accept loop, a refresher. As with every stop from inside, that is no failure
+    /// and leaves the scope open; what runs besides may finish. One that is started after that is not polled.
     ///
-    /// The shutdown begins with [`RootHandle::begin_shutdown`](crate::RootHandle::begin_shutdown) on the root that the
-    /// program opened ([`Root`](crate::Root), `#[sc_tokio::main]`) on the scope's runtime; without one, nothing stops the
-    /// child early. Listening for signals is not part of this crate yet.
+    /// The shutdown is that of the root which the program opened ([`Root`](crate::Root), `#[sc_tokio::main]`) on the scope's
+    /// runtime; it begins with a signal, or with [`RootHandle::begin_shutdown`](crate::RootHandle::begin_shutdown). Without a root,
+    /// nothing stops the child early.
     ///
     /// # Examples
     ///

@@ -40,23 +40,28 @@ where
         let nursery = Nursery::<E>::open();
         drive(&nursery, async move { code.await.into_result() }).await
     };
-    match Opening::new(setup, scope).await.into_result_of_child() {
+    let ended = Opening::new(setup, scope).await;
+    let awaited_dead = ended.awaited_dead();
+    match ended.into_result_of_child() {
         Ok(value) => return Ok(value),
         Err(Failure::Error(error)) => return Err(error),
         Err(Failure::Panic(panic)) => panic.resume(),
-        Err(Failure::Cancelled(cancelled)) => end_frame(cancelled),
+        Err(Failure::Cancelled(cancelled)) => end_frame(cancelled, awaited_dead),
         Err(_) => unreachable!("a scope records the failures it owns as themselves"),
     }
     pending().await
 }
 
-/// Ends the frame that runs here, as a dead child does, with a cancellation that began in the scope around its code.
-pub(crate) fn end_frame(cancelled: Cancelled) {
-    if cancelled.is_inherited() {
+/// Ends the frame that runs here, as a dead child does, with a cancellation that began in the scope around its code. One that
+/// came from above ends it only if the code awaited a dead child (`awaited_dead`): then whatever the grace.
+pub(crate) fn end_frame(cancelled: Cancelled, awaited_dead: bool) {
+    let is_inherited = cancelled.is_inherited();
+    if is_inherited && !awaited_dead {
         return;
     }
     // It awaited a child that could give no value: the error stays with its owner.
-    let failure = (cancelled.reason() != Reason::AwaitedChild).then_some(Failure::Cancelled(cancelled));
+    let is_own = !is_inherited && cancelled.reason() != Reason::AwaitedChild;
+    let failure = is_own.then_some(Failure::Cancelled(cancelled));
     let marked = frame::mark_dead(Dead { failure });
     debug_assert!(marked.is_ok(), "the code of a child runs in its frame, and this is the frame's first mark");
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sc_core::{CancelRequest, Reason};
 
+use super::settle::settle;
 use super::unfinished::{self, Unfinished, alive};
 use crate::carrier::optional_timer;
 use crate::node::Node;
@@ -31,6 +32,12 @@ impl Times {
         abandon_after: Duration::from_secs(5),
         requested: false,
     };
+
+    /// How long a runtime may take for its end; an instant that far away has to exist.
+    pub(super) fn for_the_runtime(&self) -> Duration {
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        self.abandon_after.min(YEAR)
+    }
 
     fn timer(&self, node: &Node, time: Duration) -> Option<Pin<Box<Sleep>>> {
         let at = Instant::now().checked_add(time)?;
@@ -88,7 +95,7 @@ pub(super) async fn attend<S: Future>(
         Err(abandoned) => (None, abandoned),
     };
     let since = log.cancelled_at.get().map(|at| Instant::now().saturating_duration_since(*at));
-    let time_left = if abandoned.is_empty() { times.abandon_after } else { Duration::ZERO };
+    let time_left = if abandoned.is_empty() { times.for_the_runtime() } else { Duration::ZERO };
     Attended {
         outcome,
         unfinished: log.unfinished.into_inner().unwrap_or_else(PoisonError::into_inner),
@@ -108,7 +115,10 @@ async fn run(node: &Arc<Node>, times: &Times, log: &Log) -> Vec<Unfinished> {
         // The scope around this root says how long there is, and who is late.
         return std::future::pending().await;
     }
-    let hurried = node.hurried();
+    // Who is in a hurry waits for nobody who is slow, but what was told to stop has a chance to.
+    settle(false, || node.living_children() == 0).await;
+    // The second signal may have ended the drain; the third may have come with it.
+    let hurried = node.hurried().min(1);
     Phase::new(node, times.timer(node, times.abandon_after), |_| false).unless_hurried(hurried).in_the_end().await;
     let abandoned = alive(node);
     if node.hurried() > hurried {

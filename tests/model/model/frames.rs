@@ -103,7 +103,6 @@ impl<'p> World<'p> {
             (Act::Reserve(task), Some(scope)) if self.is_body_of(frame, scope) => {
                 return self.reserve(frame, scope, task);
             }
-            (Act::Reserve(_), _) => {}
             (Act::Start(task, patience), Some(scope)) => return self.start(frame, scope, task, *patience),
             (Act::Signal, _) => self.signal(frame),
             (
@@ -122,13 +121,16 @@ impl<'p> World<'p> {
             }
             (Act::CancelChildren, Some(scope)) => self.cancel_children(scope),
             (Act::Defer(finalizer), Some(scope)) => self.scopes[scope].finalizers.push(finalizer),
-            (Act::Spawn(_) | Act::Start(..) | Act::Cancel | Act::CancelChildren | Act::Defer(_), None) => {}
+            (Act::Reserve(_), _)
+            | (
+                Act::Spawn(_) | Act::Start(..) | Act::Cancel | Act::CancelChildren | Act::Defer(_) | Act::Resource(_),
+                None,
+            ) => {}
             (Act::Nest(scope), _) => return self.enter(frame, scope, Then::Outcome),
             (Act::NestDropped(scope, after), _) => {
                 return self.enter(frame, scope, Then::DroppedAt(self.now + after.ms));
             }
             (Act::Resource(resource), Some(scope)) => return self.acquire(frame, scope, resource),
-            (Act::Resource(_), None) => {}
             (Act::Ambient(task), _) => self.spawn_ambient(frame, task),
             (Act::JoinAmbient(which), _) => return self.join_ambient(frame, *which),
             (Act::Abort(which), _) => self.abort(frame, *which),
@@ -287,11 +289,7 @@ impl<'p> World<'p> {
         };
         let inside = match std::mem::replace(&mut self.frames[frame].doing, Doing::Ended(exit)) {
             Doing::Inside(scope, _) => Some(scope),
-            Doing::Awaiting(child) | Doing::Joining(child) | Doing::Stopping(child) => {
-                self.drop_handle(child);
-                None
-            }
-            Doing::Acquiring(child, _) => {
+            Doing::Awaiting(child) | Doing::Joining(child) | Doing::Stopping(child) | Doing::Acquiring(child, _) => {
                 self.drop_handle(child);
                 None
             }

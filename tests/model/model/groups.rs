@@ -159,7 +159,7 @@ impl<'p> World<'p> {
         let failures: Vec<_> = join.failures().cloned().collect();
         let (end, given) = match join.group.how {
             // Of a task that somebody in it spawned.
-            _ if panic.is_some() && !(join.decided && !join.failed_late) => {
+            _ if panic.is_some() && (join.failed_late || !join.decided) => {
                 (Decided::Failed, panic.into_iter().collect())
             }
             program::How::Settle => {

@@ -133,11 +133,10 @@ impl<'p> World<'p> {
     /// Whoever awaits a queued child, and has a seat, lends it; whoever is told to stop wants it back.
     pub(super) fn lend_somebody(&mut self) -> bool {
         for lender in 0..self.frames.len() {
-            let child = match self.frames[lender].doing {
-                Doing::Awaiting(child) | Doing::Joining(child) | Doing::Stopping(child) | Doing::Starting(child, _) => {
-                    child
-                }
-                _ => continue,
+            let (Doing::Awaiting(child) | Doing::Joining(child) | Doing::Stopping(child) | Doing::Starting(child, _)) =
+                self.frames[lender].doing
+            else {
+                continue;
             };
             match (self.frames[lender].seat, self.limit_of(lender)) {
                 (Seat::Held, Some(limit)) if self.frames[child].seat == Seat::Queued => {
@@ -149,10 +148,8 @@ impl<'p> World<'p> {
                     self.begin_seated(child);
                     return true;
                 }
-                (Seat::Lent(_), Some(_)) if self.told(lender) != Told::Nobody => {
-                    if self.wants_back(lender) {
-                        return true;
-                    }
+                (Seat::Lent(_), Some(_)) if self.told(lender) != Told::Nobody && self.wants_back(lender) => {
+                    return true;
                 }
                 _ => {}
             }

@@ -63,6 +63,7 @@ impl<'p> World<'p> {
             cancelled_at: 0,
             since: 0,
             pending: None,
+            awaited_dead: false,
             join: None,
             unshielded: false,
             carried: None,
@@ -172,6 +173,11 @@ impl<'p> World<'p> {
                         }
                         self.end(frame, Ending::Value);
                     }
+                    // Whatever the grace.
+                    Seen::Cancelled(_) if inherited && self.scopes[scope].awaited_dead => {
+                        self.seen("awaited a dead child in the grace, with a deadline of its own");
+                        self.end(frame, Ending::AwaitedDead(None));
+                    }
                     // The grace is a bound and not a wait, for an error as for a value.
                     Seen::Cancelled(_) if inherited && !is_shield && self.scopes[scope].late.is_some() => {
                         let late = self.scopes[scope].late.clone().expect("as just seen");
@@ -206,6 +212,7 @@ impl<'p> World<'p> {
             Ending::Dropped => state.cut_short = true,
             Ending::AwaitedDead(None) => {
                 state.cut_short = true;
+                state.awaited_dead = true;
                 self.cancel(scope, "AwaitedChild", false, self.now);
             }
             Ending::Failed(failure) | Ending::AwaitedDead(Some(failure)) => {

@@ -31,65 +31,70 @@ fn write_code(f: &mut fmt::Formatter<'_>, code: &Code, depth: usize) -> fmt::Res
     writeln!(f, "{pad}code {}:", code.id)?;
     for Step { sleep, act } in &code.steps {
         write!(f, "{pad}  after {}: ", readable(sleep.ms))?;
-        match act {
-            Act::Spawn(task) => {
-                write!(f, "spawn ")?;
-                write_task(f, task, depth)?;
-            }
-            Act::Ambient(task) => write_task(f, task, depth)?,
-            Act::Reserve(task) => {
-                write!(f, "reserve, and spawn ")?;
-                write_task(f, task, depth)?;
-            }
-            Act::Start(task, patience) => {
-                let patience = patience.map(|span| format!(" for at most {}", readable(span.ms)));
-                write!(f, "start{} ", patience.unwrap_or_default())?;
-                write_task(f, task, depth)?;
-            }
-            Act::Nest(scope) => {
-                writeln!(f, "nest")?;
-                write_scope(f, scope, depth + 1)?;
-            }
-            Act::NestDropped(scope, after) => {
-                writeln!(f, "nest, dropped after {}", readable(after.ms))?;
-                write_scope(f, scope, depth + 1)?;
-            }
-            Act::NestTried(scope, after) => {
-                writeln!(f, "nest, and its error is mine after {}", readable(after.ms))?;
-                write_scope(f, scope, depth + 1)?;
-            }
-            Act::Group(group) => {
-                write!(f, "join {}: {:?}{}", group.id, group.how, if group.parallel { " parallel" } else { "" })?;
-                if let Some(width) = group.width {
-                    write!(f, " limit={width}")?;
-                }
-                write_spans(f, [("timeout", group.timeout), ("grace", group.grace)])?;
-                writeln!(f)?;
-                group.members.iter().try_for_each(|task| write_code(f, &task.code, depth + 1))?;
-            }
-            Act::Shield(shield) => {
-                let (limit, after) = (readable(shield.limit.ms), readable(shield.after.ms));
-                writeln!(f, "shield for {limit}, and its error is mine after {after}")?;
-                write_code(f, &shield.code, depth + 1)?;
-            }
-            Act::NestForgotten(scope, after) => {
-                writeln!(f, "nest, forgotten after {}", readable(after.ms))?;
-                write_scope(f, scope, depth + 1)?;
-            }
-            Act::Resource(resource) => {
-                let Resource { acquire: Task { code, .. }, release, leaks } = &**resource;
-                let (acquired, released) = (readable(code.last.ms), readable(release.takes.ms));
-                write!(f, "resource {}: after {acquired} {:?}, ", code.id, code.end)?;
-                let leaks = if *leaks { ", leaks" } else { "" };
-                writeln!(f, "released by {}: after {released} {:?}{leaks}", release.id, release.end)?;
-            }
-            Act::Defer(Finalizer { id, takes, end, .. }) => {
-                writeln!(f, "defer {id}: after {} {end:?}", readable(takes.ms))?;
-            }
-            act => writeln!(f, "{act:?}")?,
-        }
+        write_act(f, act, depth)?;
     }
     writeln!(f, "{pad}  after {}: {:?}", readable(code.last.ms), code.end)
+}
+
+fn write_act(f: &mut fmt::Formatter<'_>, act: &Act, depth: usize) -> fmt::Result {
+    match act {
+        Act::Spawn(task) => {
+            write!(f, "spawn ")?;
+            write_task(f, task, depth)?;
+        }
+        Act::Ambient(task) => write_task(f, task, depth)?,
+        Act::Reserve(task) => {
+            write!(f, "reserve, and spawn ")?;
+            write_task(f, task, depth)?;
+        }
+        Act::Start(task, patience) => {
+            let patience = patience.map(|span| format!(" for at most {}", readable(span.ms)));
+            write!(f, "start{} ", patience.unwrap_or_default())?;
+            write_task(f, task, depth)?;
+        }
+        Act::Nest(scope) => {
+            writeln!(f, "nest")?;
+            write_scope(f, scope, depth + 1)?;
+        }
+        Act::NestDropped(scope, after) => {
+            writeln!(f, "nest, dropped after {}", readable(after.ms))?;
+            write_scope(f, scope, depth + 1)?;
+        }
+        Act::NestTried(scope, after) => {
+            writeln!(f, "nest, and its error is mine after {}", readable(after.ms))?;
+            write_scope(f, scope, depth + 1)?;
+        }
+        Act::Group(group) => {
+            write!(f, "join {}: {:?}{}", group.id, group.how, if group.parallel { " parallel" } else { "" })?;
+            if let Some(width) = group.width {
+                write!(f, " limit={width}")?;
+            }
+            write_spans(f, [("timeout", group.timeout), ("grace", group.grace)])?;
+            writeln!(f)?;
+            group.members.iter().try_for_each(|task| write_code(f, &task.code, depth + 1))?;
+        }
+        Act::Shield(shield) => {
+            let (limit, after) = (readable(shield.limit.ms), readable(shield.after.ms));
+            writeln!(f, "shield for {limit}, and its error is mine after {after}")?;
+            write_code(f, &shield.code, depth + 1)?;
+        }
+        Act::NestForgotten(scope, after) => {
+            writeln!(f, "nest, forgotten after {}", readable(after.ms))?;
+            write_scope(f, scope, depth + 1)?;
+        }
+        Act::Resource(resource) => {
+            let Resource { acquire: Task { code, .. }, release, leaks } = &**resource;
+            let (acquired, released) = (readable(code.last.ms), readable(release.takes.ms));
+            write!(f, "resource {}: after {acquired} {:?}, ", code.id, code.end)?;
+            let leaks = if *leaks { ", leaks" } else { "" };
+            writeln!(f, "released by {}: after {released} {:?}{leaks}", release.id, release.end)?;
+        }
+        Act::Defer(Finalizer { id, takes, end, .. }) => {
+            writeln!(f, "defer {id}: after {} {end:?}", readable(takes.ms))?;
+        }
+        act => writeln!(f, "{act:?}")?,
+    }
+    Ok(())
 }
 
 fn write_task(f: &mut fmt::Formatter<'_>, task: &Task, depth: usize) -> fmt::Result {

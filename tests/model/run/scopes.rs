@@ -34,6 +34,22 @@ pub(super) fn nest(run: &Arc<Run>, frame: Option<usize>, scope: program::Scope) 
     })
 }
 
+/// A scope whose future is got rid of after a while.
+pub(super) async fn nest_for<'r>(
+    run: &'r Arc<Run>,
+    frame: usize,
+    scope: &program::Scope,
+    after: Span,
+    leave: fn(Boxed<'r, ()>),
+) {
+    let mut nested = nest(run, Some(frame), scope.clone());
+    tokio::select! {
+        biased;
+        () = &mut nested => {}
+        () = pause(after) => leave(nested),
+    }
+}
+
 pub(super) fn nest_tried(
     run: &Arc<Run>,
     frame: usize,

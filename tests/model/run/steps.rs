@@ -99,32 +99,14 @@ pub(super) async fn steps(
                     ready.signal(());
                 }
             }
-            Act::Cancel => {
+            Act::Cancel | Act::CancelChildren | Act::Defer(_) => {
                 if let Some(scope) = here.scope() {
-                    scope.cancel("the program says so");
-                }
-            }
-            Act::CancelChildren => {
-                if let Some(scope) = here.scope() {
-                    scope.cancel_children("the program says so");
+                    to_scope(scope, run, act);
                 }
             }
             Act::Nest(scope) => nest(run, Some(code.id), (**scope).clone()).await,
-            Act::NestDropped(scope, after) => {
-                tokio::select! {
-                    biased;
-                    () = nest(run, Some(code.id), (**scope).clone()) => {}
-                    () = pause(*after) => {}
-                }
-            }
-            Act::NestForgotten(scope, after) => {
-                let mut nested = nest(run, Some(code.id), (**scope).clone());
-                tokio::select! {
-                    biased;
-                    () = &mut nested => {}
-                    () = pause(*after) => std::mem::forget(nested),
-                }
-            }
+            Act::NestDropped(scope, after) => nest_for(run, code.id, scope, *after, drop).await,
+            Act::NestForgotten(scope, after) => nest_for(run, code.id, scope, *after, std::mem::forget).await,
             Act::NestTried(scope, after) => nest_tried(run, code.id, (**scope).clone(), *after).await?,
             Act::Resource(resource) => {
                 if let Some(scope) = here.scope() {
@@ -135,14 +117,18 @@ pub(super) async fn steps(
             Act::JoinAmbient(_) | Act::Abort(_) => with_task(&mut tasks, run, code.id, act).await,
             Act::Group(group) => group_of(run, code.id, group).await,
             Act::Shield(shield) => shielded(here, run, code.id, (**shield).clone()).await?,
-            Act::Defer(finalizer) => {
-                if let Some(scope) = here.scope() {
-                    defer(scope, run, finalizer.clone());
-                }
-            }
         }
     }
     pause(code.last).await;
     finish(code.end, code.id)?;
     Ok(run.token(code.id))
+}
+
+fn to_scope(scope: &Scope<Fault>, run: &Arc<Run>, act: &Act) {
+    match act {
+        Act::Cancel => scope.cancel("the program says so"),
+        Act::CancelChildren => scope.cancel_children("the program says so"),
+        Act::Defer(finalizer) => defer(scope, run, finalizer.clone()),
+        _ => unreachable!("what else is asked of a scope gives something"),
+    }
 }

@@ -18,6 +18,28 @@ pub(crate) mod blocked {
     }
 }
 
+/// No bound at all, for what ends by itself.
+pub(crate) mod boundless {
+    use std::time::Duration;
+
+    #[sc_tokio::main(drain = Duration::MAX, pre_drain = Duration::ZERO, abandon_after = Duration::MAX)]
+    pub(crate) async fn main() {
+        tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(20)));
+        sc_tokio::root().begin_shutdown();
+    }
+}
+
+/// The panic is not held up, either.
+pub(crate) mod panics {
+    use std::time::Duration;
+
+    #[sc_tokio::main(abandon_after = Duration::from_millis(50))]
+    pub(crate) async fn main() {
+        tokio::task::spawn_blocking(super::block);
+        panic!("beside a thread that is blocked")
+    }
+}
+
 /// The thread is nobody's, as those of a dependency are.
 pub(crate) mod not_ours {
     use std::time::Duration;

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         "panics" => status::panics::main(),
         "function" => status::function(),
         "blocked" => blocked::blocked::main(),
+        "boundless" => blocked::boundless::main(),
+        "blocked_panics" => blocked::panics::main(),
         "not_ours" => blocked::not_ours::main(),
         other => panic!("there is no program `{other}`"),
     }

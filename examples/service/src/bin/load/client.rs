@@ -34,21 +34,21 @@ impl Client {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             if let Some(answer) = complete(&self.received) {
-                return answer.ok_or_else(|| io::ErrorKind::InvalidData.into());
+                return answer;
             }
         }
     }
 }
 
-/// The answer, if all of it is there; `Some(None)` if it is none.
-fn complete(received: &[u8]) -> Option<Option<(u16, String)>> {
-    let text = str::from_utf8(received).ok()?;
+/// The answer, if all of it is there.
+fn complete(received: &[u8]) -> Option<io::Result<(u16, String)>> {
+    let text = std::str::from_utf8(received).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
     let status = head.get(9..12).and_then(|status| status.parse().ok());
     match (status, length) {
         (Some(_), Some(length)) if body.len() < length => None,
-        (Some(status), Some(_)) => Some(Some((status, body.to_owned()))),
-        _ => Some(None),
+        (Some(status), Some(_)) => Some(Ok((status, body.to_owned()))),
+        _ => Some(Err(io::ErrorKind::InvalidData.into())),
     }
 }

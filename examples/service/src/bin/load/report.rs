@@ -21,24 +21,22 @@ impl Contest {
     fn ratio(&self, value: impl Fn(&Round) -> Option<f64>) -> Option<f64> {
         median(self.pairs.iter().filter_map(|[one, other]| Some(value(one)? / value(other)?)).collect())
     }
+
+    fn line(&self, f: &mut fmt::Formatter<'_>, name: &str, value: fn(&Round) -> Option<f64>) -> fmt::Result {
+        let shown = |value: Option<f64>, digits| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+        let (one, other) = (shown(self.median(0, value), 0), shown(self.median(1, value), 0));
+        writeln!(f, "  {name:<16}{one:>10}{other:>10}{:>10}", shown(self.ratio(value), 3))
+    }
 }
 
 impl fmt::Display for Contest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let values: [(&str, fn(&Round) -> Option<f64>); 4] = [
-            ("requests/s", |round| Some(round.per_second)),
-            ("p50, us", |round| Some(round.p50)),
-            ("p99, us", |round| Some(round.p99)),
-            ("CPU us/request", |round| round.processor),
-        ];
         writeln!(f, "GET {}", self.route)?;
         writeln!(f, "  {:<16}{:>10}{:>10}{:>10}", "", self.names[0], self.names[1], "ratio")?;
-        for (name, value) in values {
-            let shown = |value: Option<f64>, digits| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
-            let (one, other) = (shown(self.median(0, value), 0), shown(self.median(1, value), 0));
-            writeln!(f, "  {name:<16}{one:>10}{other:>10}{:>10}", shown(self.ratio(value), 3))?;
-        }
-        Ok(())
+        self.line(f, "requests/s", |round| Some(round.per_second))?;
+        self.line(f, "p50, us", |round| Some(round.p50))?;
+        self.line(f, "p99, us", |round| Some(round.p99))?;
+        self.line(f, "CPU us/request", |round| round.processor)
     }
 }
 

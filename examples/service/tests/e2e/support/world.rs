@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -167,26 +168,25 @@ pub(crate) fn gate() -> (Arc<Semaphore>, impl Fn() -> futures::future::BoxFuture
 
 /// Waits until something is so.
 #[track_caller]
-pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) -> impl Future<Output = ()> {
-    let waited = watched(async move {
+pub(crate) fn eventually(what: &'static str, is_so: impl Fn() -> bool) -> impl Future<Output = ()> {
+    in_time(what, async move {
         while !is_so() {
             sleep(Duration::from_millis(2)).await;
         }
-    });
-    async move {
-        let _ = what;
-        waited.await;
-    }
+    })
 }
 
 /// The future's output, or the place of the call in a panic.
 #[track_caller]
 pub(crate) fn watched<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    let place = std::panic::Location::caller();
+    in_time("what is waited for", future)
+}
+
+#[track_caller]
+fn in_time<F: Future>(what: &'static str, future: F) -> impl Future<Output = F::Output> {
+    let place = Location::caller();
     async move {
-        match tokio::time::timeout(PATIENCE / 2, future).await {
-            Ok(output) => output,
-            Err(_) => panic!("what {place} waits for does not happen\n{}", sc_tokio::tree()),
-        }
+        let output = tokio::time::timeout(PATIENCE / 2, future).await;
+        output.unwrap_or_else(|_| panic!("{what}: not in time, at {place}\n{}", sc_tokio::tree()))
     }
 }

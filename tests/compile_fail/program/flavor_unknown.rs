@@ -1,0 +1,2 @@
+#[sc_tokio::main(flavor = "single_thread")]
+async fn main() {}

@@ -1,0 +1,4 @@
+#[sc_tokio::main]
+async fn main() -> u8 {
+    1
+}

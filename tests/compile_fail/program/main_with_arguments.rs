@@ -1,0 +1,2 @@
+#[sc_tokio::main]
+async fn main(arguments: Vec<String>) {}

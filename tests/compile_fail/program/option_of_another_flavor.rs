@@ -1,0 +1,2 @@
+#[sc_tokio::main(flavor = "current_thread", worker_threads = 2)]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[sc_tokio::main(drain = 20)]
+async fn main() {}

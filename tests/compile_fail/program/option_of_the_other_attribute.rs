@@ -1,0 +1,2 @@
+#[sc_tokio::main(leaks = "allow")]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[sc_tokio::main(signals = false, signals = true)]
+async fn main() {}

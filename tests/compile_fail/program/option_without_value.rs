@@ -1,0 +1,2 @@
+#[sc_tokio::main(pre_drain)]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[sc_tokio::main]
+fn main() {}

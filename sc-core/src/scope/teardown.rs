@@ -12,7 +12,7 @@ impl<E> Scope<E> {
     /// Admits a daemon, with a grace of its own or with the scope's; `false` if the scope accepts no children any more.
     #[must_use]
     pub fn admit_daemon(&mut self, id: ChildId, grace: Option<Duration>) -> bool {
-        if self.refusing || self.drained || self.closed {
+        if self.refusing {
             return false;
         }
         let daemons = self.daemons.get_or_insert_default();

@@ -365,6 +365,8 @@ pub(crate) fn park_output(node: &Arc<Node>, output: Box<dyn Parked>, daemon: Opt
         let mut daemons = daemon.into_iter().chain(here.map(|here| here.who.member()));
         let daemon = daemons.find(|id| books.scope.daemon_scope_opened(ChildId::new(*id)));
         let finished = books.parked.park(output, daemon);
+        // Also if it is just about to park.
+        books.changed |= books.released;
         (finished, if books.released { books.carrier.take() } else { None })
     };
     let _ = teardown::drop_outputs(node, finished, &mut Context::from_waker(Waker::noop()));

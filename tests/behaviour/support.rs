@@ -44,6 +44,12 @@ pub(crate) fn hooked(tag: &'static str, test: impl FnOnce()) -> Vec<String> {
     log.entries()
 }
 
+/// More of it under valgrind: `SC_PATIENCE` says how many times as much.
+fn patience() -> Duration {
+    let times = std::env::var("SC_PATIENCE").ok().and_then(|times| times.parse().ok());
+    PATIENCE * times.unwrap_or(1)
+}
+
 /// Ends the process if it is not dropped in time.
 pub(crate) struct Watchdog(Arc<AtomicBool>);
 
@@ -53,14 +59,15 @@ impl Watchdog {
         let done = Arc::new(AtomicBool::new(false));
         let (watched, place) = (Arc::clone(&done), std::panic::Location::caller());
         std::thread::spawn(move || {
-            std::thread::park_timeout(PATIENCE);
+            let patience = patience();
+            std::thread::park_timeout(patience);
             let started = std::time::Instant::now();
             while !watched.load(Ordering::SeqCst) {
-                if started.elapsed() > PATIENCE {
+                if started.elapsed() > patience {
                     eprintln!("the test at {place} hangs");
                     std::process::abort();
                 }
-                std::thread::park_timeout(PATIENCE);
+                std::thread::park_timeout(patience);
             }
         });
         Self(done)

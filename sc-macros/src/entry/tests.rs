@@ -1,6 +1,8 @@
 use std::fmt::Write;
 
 use expect_test::expect_file;
+use proc_macro2::{Delimiter, Group};
+use quote::quote;
 
 use super::options::OPTIONS;
 use super::{Entry, generate};
@@ -92,6 +94,14 @@ fn a_function_with_mistakes_is_still_there() {
         let is_async = shown.lines().any(|line| line.starts_with("async fn"));
         assert!(!is_async, "rustc would complain about it, too: {shown}");
     }
+}
+
+#[test]
+fn a_value_that_a_macro_hands_on_is_read_like_any_other() {
+    let value = Group::new(Delimiter::None, tokens("\"local\""));
+    let expansion = generate(Entry::Main, quote!(flavor = #value), &tokens(MAIN));
+    assert_eq!(mistakes(&expansion), Vec::<String>::new());
+    assert!(expansion.to_string().contains("build_local"), "{expansion}");
 }
 
 /// The tests below go through the table: an option that is missing there is tested by none of them.

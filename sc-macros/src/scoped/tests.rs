@@ -179,3 +179,19 @@ fn every_option_on_a_function_that_returns_nothing() {
         assert_eq!(!mistakes.is_empty(), option.fails, "{}: {mistakes:?}", option.name);
     }
 }
+
+#[test]
+fn the_body_of_a_boxed_function_is_the_block_and_no_other_value() {
+    let item = "fn f() -> Pin<Box<dyn Future<Output = ()> + Send>> { \
+                Box::pin(async move { let _: u8 = (g()); let _: () = { work().await; }; }) }";
+    let expansion = generate(tokens(""), &tokens(item)).to_string();
+    assert!(expansion.contains("= (g ())"), "{expansion}");
+}
+
+#[test]
+fn a_function_that_only_blocks_or_only_builds_is_not_one_that_tokio_rewrote() {
+    for body in ["rt.block_on(work())", "builder.enable_all()"] {
+        let mistakes = mistakes(&generate(tokens(""), &tokens(&format!("fn f() {{ {body} }}"))));
+        assert!(mistakes[0].contains("a scope is awaited"), "{mistakes:?}");
+    }
+}

@@ -78,7 +78,7 @@ mod tests {
         let code = async {
             let kept = [0_u8; 4096];
             tokio::task::yield_now().await;
-            drop(kept);
+            std::hint::black_box(&kept);
         };
         let wrapping = Wrapping { bound: None, shield: None, place: Location::caller() };
         assert!(size_of_val(&wrapped::<_, Cancelled>(wrapping, code)) < 4096);

@@ -179,7 +179,7 @@ where
         let block = async move {
             let nursery = Nursery::<'env, Cancelled>::open();
             // Dropped before the nursery, and after the driver, which drops the body.
-            let mut run = pin!(Run::new(source, joiner, limit, nursery.node()));
+            let mut run = pin!(Run::new(source, joiner, limit, nursery.node(), start.place));
             let body = Body { nursery: &nursery, run: run.as_mut(), start: &start };
             let ended = drive(&nursery, body).await;
             run.finish(ended, start.place)

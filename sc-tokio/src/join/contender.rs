@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use sc_core::{Cancelled, DeadChild, Failure, Panic};
+use sc_core::{Cancelled, ChildId, DeadChild, Failure, FailureRecord, Member, Panic};
 
 use crate::child::Attributes;
-
+use crate::fault;
 use crate::limit::Seat;
 use crate::node::Node;
 use crate::nursery::Nursery;
@@ -42,16 +42,26 @@ pub(super) struct Exit<T, E> {
 pub(super) struct Exits<T, E> {
     node: Arc<Node>,
     queue: Mutex<Queue<T, E>>,
+    /// Where the join was written.
+    place: &'static Location<'static>,
+    /// Hands a failure to the hook. A function pointer, since only where the join begins is it known that its errors can be shown.
+    lose: fn(&Arc<Node>, Member, Failure<E>),
 }
 
 struct Queue<T, E> {
     exits: Vec<Exit<T, E>>,
     body: Option<Waker>,
+    /// The join's future was dropped: nobody will look.
+    gone: bool,
 }
 
 impl<T, E> Exits<T, E> {
-    pub(super) fn of(node: &Arc<Node>) -> Arc<Self> {
-        Arc::new(Self { node: Arc::clone(node), queue: Mutex::new(Queue { exits: Vec::new(), body: None }) })
+    pub(super) fn of(node: &Arc<Node>, place: &'static Location<'static>) -> Arc<Self>
+    where
+        E: Debug + Send + 'static,
+    {
+        let queue = Queue { exits: Vec::new(), body: None, gone: false };
+        Arc::new(Self { node: Arc::clone(node), queue: Mutex::new(queue), place, lose: lose::<E> })
     }
 
     pub(super) fn node(&self) -> &Arc<Node> {
@@ -62,10 +72,26 @@ impl<T, E> Exits<T, E> {
         let exit = Exit { index, late: self.node.is_cancelled(), result };
         let body = {
             let mut queue = lock(&self.queue);
+            if queue.gone {
+                drop(queue);
+                return self.discard(exit);
+            }
             queue.exits.push(exit);
             queue.body.take()
         };
         wake_all(body);
+    }
+
+    /// The join's future is dropped: what comes from now on goes nowhere else, and its failures to the hook (P4).
+    pub(super) fn close(&self) {
+        lock(&self.queue).gone = true;
+    }
+
+    /// Drops an end that nobody looks at.
+    pub(super) fn discard(&self, exit: Exit<T, E>) {
+        if let Some(Err(failure)) = exit.result {
+            (self.lose)(&self.node, Member::child(ChildId::new(exit.index as u64)).at(self.place), failure);
+        }
     }
 
     /// Moves what has ended into `into`, which is empty, the last to look at first: failures that are consequences come
@@ -78,6 +104,13 @@ impl<T, E> Exits<T, E> {
         };
         drop(old);
         into.sort_unstable_by_key(|exit| Reverse((exit.late, exit.index)));
+    }
+}
+
+/// Hands a failure to the hook, unless it is a cancellation, which is nobody's.
+pub(super) fn lose<E: Debug + Send + 'static>(node: &Arc<Node>, member: Member, failure: Failure<E>) {
+    if !failure.is_cancelled() {
+        crate::hook::unhandled(node.origin(), FailureRecord { member, failure: fault::erase(failure) });
     }
 }
 

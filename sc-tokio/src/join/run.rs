@@ -12,15 +12,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use sc_core::{CancelRequest, Cancelled, ChildId, DeadChild, Failure, FailureRecord, Joiner, Member, Panic, Reason};
+use sc_core::{CancelRequest, Cancelled, ChildId, DeadChild, Failure, Joiner, Member, Panic, Reason};
 
-use super::contender::{Contender, Exit, Exits, Start};
+use super::contender::{Contender, Exit, Exits, Start, lose};
 use super::room::Room;
 use super::source::Items;
 use crate::child::Attributes;
 use crate::drive::Ended;
-use crate::fault;
-
 use crate::limit::{self, Limit};
 use crate::node::Node;
 use crate::nursery::Nursery;
@@ -45,11 +43,15 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let source = catch_unwind(AssertUnwindSafe(|| this.source.set(None))).err().map(Panic::new);
-            let batch = std::mem::take(this.batch);
+            this.exits.close();
+            let mut ends = std::mem::take(this.batch);
             this.exits.take(this.batch, None);
-            let others = [drop_quietly(this.joiner.take()), drop_quietly(batch), drop_quietly(std::mem::take(this.batch))];
-            for panic in others.into_iter().chain([source]).flatten() {
-                this.exits.node().own_failure(Member::body(), panic);
+            ends.append(this.batch);
+            let joiner = drop_quietly(this.joiner.take());
+            let exits = &**this.exits;
+            let ends = ends.into_iter().map(|end| catch_unwind(AssertUnwindSafe(|| exits.discard(end))).err().map(Panic::new));
+            for panic in [source, joiner].into_iter().chain(ends).flatten() {
+                exits.node().own_failure(Member::body(), panic);
             }
         }
     }
@@ -114,8 +116,14 @@ impl Progress {
     }
 }
 
-impl<C, J, T, E> Run<C, J, T, E> {
-    pub(super) fn new(source: C, joiner: J, limit: Option<Limit>, node: &Arc<Node>) -> Self {
+impl<C, J, T, E: Debug + Send + 'static> Run<C, J, T, E> {
+    pub(super) fn new(
+        source: C,
+        joiner: J,
+        limit: Option<Limit>,
+        node: &Arc<Node>,
+        place: &'static Location<'static>,
+    ) -> Self {
         let progress = Progress {
             room: Room::under(limit),
             in_flight: 0,
@@ -127,7 +135,7 @@ impl<C, J, T, E> Run<C, J, T, E> {
             missing: false,
             panic: None,
         };
-        Self { source: Some(source), joiner: Some(joiner), exits: Exits::of(node), batch: Vec::new(), progress }
+        Self { source: Some(source), joiner: Some(joiner), exits: Exits::of(node, place), batch: Vec::new(), progress }
     }
 }
 
@@ -270,13 +278,6 @@ where
             let Some(exit) = this.batch.pop() else { break };
             let _ = progress.tell(joiner, node, exit);
         }
-    }
-}
-
-/// Hands a failure to the hook, unless it is a cancellation, which is nobody's.
-fn lose<E: Debug + Send + 'static>(node: &Arc<Node>, member: Member, failure: Failure<E>) {
-    if !failure.is_cancelled() {
-        crate::hook::unhandled(node.origin(), FailureRecord { member, failure: fault::erase(failure) });
     }
 }
 

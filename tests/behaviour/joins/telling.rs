@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use sc_tokio::join;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::task::yield_now;
 
 use super::both_ways;
@@ -64,6 +64,26 @@ pub(crate) fn losses_go_to_the_hook(runtime: &Runtime, told: &Mutex<Vec<(Option<
             assert_eq!(panic.downcast_ref::<String>().map(String::as_str), Some("of a task"));
             lost(&["in the grace, for the hook"]);
         });
+        // Dropped half-way: one that has failed, and that nobody has looked at; and one that fails later, in its grace.
+        let group = [0, 1].map(|n| async move {
+            if n == 1 {
+                sc_tokio::cancelled().await;
+            }
+            fails(n).await
+        });
+        let tasks = || Handle::current().metrics().num_alive_tasks();
+        let others = tasks();
+        let all = join::settle(group).parallel().named("lossy").grace(Duration::from_secs(60));
+        let mut all = Box::pin(all.into_future());
+        assert!(all.as_mut().now_or_never().is_none());
+        while tasks() > others + 1 {
+            yield_now().await;
+        }
+        drop(all);
+        while told.lock().unwrap().len() < before + 2 {
+            yield_now().await;
+        }
+        lost(&["0, for the hook", "1, for the hook"]);
         let all = join::settle([0, 1].map(fails)).named("lossy").await;
         assert_eq!(all.len(), 2, "the result has them");
     });

@@ -17,6 +17,28 @@ async fn fails(n: u8) -> anyhow::Result<u8> {
     anyhow::bail!("{n}, for the hook")
 }
 
+/// One has failed, and nobody has looked at it; another fails later, in its grace.
+async fn dropped_half_way(told: &Mutex<Vec<(Option<String>, String)>>, count: usize) {
+    let group = [0, 1].map(|n| async move {
+        if n == 1 {
+            sc_tokio::cancelled().await;
+        }
+        fails(n).await
+    });
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let others = tasks();
+    let all = join::settle(group).parallel().named("lossy").grace(Duration::from_secs(60));
+    let mut all = Box::pin(all.into_future());
+    assert!(all.as_mut().now_or_never().is_none());
+    while tasks() > others + 1 {
+        yield_now().await;
+    }
+    drop(all);
+    while told.lock().unwrap().len() < count {
+        yield_now().await;
+    }
+}
+
 /// Called by the one test that uses the hook, with what its hook was told.
 pub(crate) fn losses_go_to_the_hook(runtime: &Runtime, told: &Mutex<Vec<(Option<String>, String)>>) {
     let lost = |expected: &[&str]| {
@@ -64,25 +86,7 @@ pub(crate) fn losses_go_to_the_hook(runtime: &Runtime, told: &Mutex<Vec<(Option<
             assert_eq!(panic.downcast_ref::<String>().map(String::as_str), Some("of a task"));
             lost(&["in the grace, for the hook"]);
         });
-        // Dropped half-way: one that has failed, and that nobody has looked at; and one that fails later, in its grace.
-        let group = [0, 1].map(|n| async move {
-            if n == 1 {
-                sc_tokio::cancelled().await;
-            }
-            fails(n).await
-        });
-        let tasks = || Handle::current().metrics().num_alive_tasks();
-        let others = tasks();
-        let all = join::settle(group).parallel().named("lossy").grace(Duration::from_secs(60));
-        let mut all = Box::pin(all.into_future());
-        assert!(all.as_mut().now_or_never().is_none());
-        while tasks() > others + 1 {
-            yield_now().await;
-        }
-        drop(all);
-        while told.lock().unwrap().len() < before + 2 {
-            yield_now().await;
-        }
+        dropped_half_way(told, before + 2).await;
         lost(&["0, for the hook", "1, for the hook"]);
         let all = join::settle([0, 1].map(fails)).named("lossy").await;
         assert_eq!(all.len(), 2, "the result has them");

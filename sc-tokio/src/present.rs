@@ -173,6 +173,12 @@ impl Waiters {
         wakers[index].replace(waker)
     }
 
+    /// Whether this very task waits there.
+    pub(crate) fn is_waiting(&self, key: usize, waker: &Waker) -> bool {
+        let place = self.0.get().and_then(|tasks| tasks.wakers.get(key)?.as_ref());
+        place.is_some_and(|waiting| waiting.will_wake(waker))
+    }
+
     pub(crate) fn leave(&mut self, key: usize) -> Option<Waker> {
         let WaitingTasks { wakers, free } = self.0.make();
         free.push(key);

@@ -33,6 +33,14 @@ struct Listed {
 }
 
 impl Latch {
+    fn has_begun(&self) -> bool {
+        self.0.as_ref().is_some_and(|listed| listed.begun)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.0.as_ref().is_some_and(|listed| listed.draining)
+    }
+
     fn listed(&mut self) -> &mut Listed {
         self.0.get_or_insert_default()
     }
@@ -149,11 +157,7 @@ impl Node {
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {
-        self.books().latch.0.as_ref().is_some_and(|listed| listed.begun)
-    }
-
-    pub(crate) fn has_begun_to_drain(&self) -> bool {
-        self.books().latch.0.as_ref().is_some_and(|listed| listed.draining)
+        self.books().latch.has_begun()
     }
 
     /// How often somebody has asked to go to the next phase.
@@ -209,7 +213,7 @@ pub fn is_shutting_down() -> bool {
 /// }
 /// ```
 pub async fn shutting_down() {
-    reached(Node::is_shutting_down).await;
+    reached(Latch::has_begun).await;
 }
 
 /// Resolves when the drain of the program's shutdown begins: no new work is to be taken on from now on. At once, if it has
@@ -237,10 +241,10 @@ pub async fn shutting_down() {
 /// }
 /// ```
 pub async fn drain_begins() {
-    reached(Node::has_begun_to_drain).await;
+    reached(Latch::is_draining).await;
 }
 
-async fn reached(has_come: fn(&Node) -> bool) {
+async fn reached(has_come: fn(&Latch) -> bool) {
     match current() {
         Some(root) => Reached { root, has_come, waiting: Waiting::default() }.await,
         None => std::future::pending().await,
@@ -249,7 +253,7 @@ async fn reached(has_come: fn(&Node) -> bool) {
 
 struct Reached {
     root: Arc<Node>,
-    has_come: fn(&Node) -> bool,
+    has_come: fn(&Latch) -> bool,
     waiting: Waiting,
 }
 
@@ -258,11 +262,15 @@ impl Future for Reached {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { root, has_come, waiting } = self.get_mut();
-        if !has_come(root) {
-            waiting.wait(root, cx);
+        // Every connection of a server asks whenever anything happens to it: under one lock, and without another waker if
+        // this one is there already.
+        match waiting.is_there(root, cx, |books| has_come(&books.latch)) {
+            Some(true) => return Poll::Ready(()),
+            Some(false) => return Poll::Pending,
+            None => waiting.wait(root, cx),
         }
         // It may have come before we were on the list.
-        if has_come(root) { Poll::Ready(()) } else { Poll::Pending }
+        if has_come(&root.books().latch) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

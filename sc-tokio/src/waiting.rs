@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::task::Context;
 
+use crate::books::Books;
 use crate::node::Node;
 
 /// Empty until somebody waits with it; to be left before it is dropped.
@@ -21,6 +22,21 @@ impl Waiting {
         self.key = place.and_then(|place| NonZeroU32::new(u32::try_from(place + 1).ok()?));
         debug_assert!(self.key.is_some(), "fewer than 2^32 wait for one scope");
         drop(old);
+    }
+
+    /// Asks `has_come`; `Some(false)` if it has not, and the task waits here already, `None` if it does not.
+    pub(crate) fn is_there(
+        &self,
+        node: &Node,
+        cx: &Context<'_>,
+        has_come: impl FnOnce(&Books) -> bool,
+    ) -> Option<bool> {
+        let books = node.books();
+        if has_come(&books) {
+            return Some(true);
+        }
+        let key = self.key?;
+        books.waiters.is_waiting(key.get() as usize - 1, cx.waker()).then_some(false)
     }
 
     #[inline]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::lists::{Daemon, Failures, StoppingDaemon};
 use super::{Body, Scope};
 use crate::cancelled::Detail;
-use crate::{Cancelled, ChildId, Effects, FailureRecord, Member, Reason};
+use crate::{Cancelled, ChildId, Deadline, Effects, FailureRecord, Member, Reason};
 
 impl<E> Scope<E> {
     /// Admits a daemon, with a grace of its own or with the scope's; `false` if the scope accepts no children any more.
@@ -49,11 +49,18 @@ impl<E> Scope<E> {
 
     /// The body returned a value, and nobody else is there: [`body_ended`](Self::body_ended) and
     /// [`drained`](Self::drained) at once, for a scope that has nothing to wait for, to judge, to stop or to run. `None`, and
-    /// nothing has changed, if it has. The clock is asked only if the report needs it.
+    /// nothing has changed, if it has, or if its own deadline has passed. The clock is asked only if that or the report needs it.
     pub fn ended_alone(&mut self, now: impl FnOnce() -> Instant) -> Option<Effects<E>> {
         let is_open = self.body == Body::Running && !self.drained && self.cancelled.is_none();
         let is_alone = self.daemons() == 0 && self.finalizers == 0 && !self.is_judging();
-        if !is_open || !is_alone || self.config.deadline.is_some() {
+        if !is_open || !is_alone {
+            return None;
+        }
+        let asks = self.config.deadline.is_some() || self.config.opened_at.is_some();
+        let now = asks.then(now);
+        let is_late = |deadline: &Deadline| now.is_some_and(|now| deadline.has_passed(now));
+        if self.config.deadline.as_ref().is_some_and(is_late) {
+            // Which of the two came first is for the longer way to say.
             return None;
         }
         let mut effects = Effects::none();
@@ -63,7 +70,8 @@ impl<E> Scope<E> {
         effects.refuse = true;
         self.keep_unclaimed(&mut effects);
         self.closed = true;
-        self.duration = self.config.opened_at.map_or(Duration::ZERO, |at| now().saturating_duration_since(at));
+        let opened = self.config.opened_at.zip(now);
+        self.duration = opened.map_or(Duration::ZERO, |(at, now)| now.saturating_duration_since(at));
         effects.closed = true;
         Some(effects)
     }

@@ -319,3 +319,28 @@ fn a_report_that_nobody_asked_for_is_made_if_something_happened() {
     drop(cut.body_ended(BodyEnd::Value, None, now));
     assert_eq!(spawned(cut), (3, 0));
 }
+
+#[test]
+fn a_body_that_is_the_last_closes_its_scope_at_once_unless_the_deadline_has_passed() {
+    let now = start();
+    let late = |seconds: u32| now + seconds * SECOND;
+    let mut before = scope(now);
+    assert!(by(&mut before, late(2), now));
+    let effects = before.ended_alone(|| late(1)).expect("it is the last, and in time");
+    assert!(effects.closed && effects.refuse && before.phase() == Phase::Closed);
+    assert_eq!(before.finish(Some(1), 0).report().duration, SECOND);
+
+    let mut after = scope(now);
+    assert!(by(&mut after, late(2), now));
+    assert!(after.ended_alone(|| late(2)).is_none(), "a deadline at that instant has passed (P8)");
+    assert_eq!(after.phase(), Phase::Open, "and nothing has changed");
+}
+
+#[test]
+fn a_scope_that_nobody_asks_for_its_report_closes_without_a_look_at_the_clock() {
+    let config = Config { opened_at: None, ..scope(start()).config().clone() };
+    let mut scope = Scope::<&'static str>::new(config);
+    let effects = scope.ended_alone(|| unreachable!("there is no deadline, and no report"));
+    assert!(effects.expect("it is the last").closed);
+    assert_eq!(scope.finish(Some(1), 3).report().spawned, 0, "none is made");
+}
